@@ -1,0 +1,40 @@
+"""The words of a training loop: names of lanes, kinds of step, and the well-known stages."""
+
+from __future__ import annotations
+
+LANES = ("setup", "train", "evaluate")
+"""The top-level parts of a program, in the order in which they are shown."""
+
+KINDS = ("warmup", "control", "host", "sync", "event")
+"""How a step was timed. See docs/architecture.md, "Kinds of step"."""
+
+MEASURED = ("event", "sync", "host")
+"""The kinds that measure stages, the most trustworthy first."""
+
+OTHER = "other"
+"""The remainder of a step, lane or run: time that no stage claims."""
+
+OWN = "rnnprof"
+"""The stage that holds rnnprof's own work between steps: folding and saving."""
+
+DESCRIPTIONS = {
+    "corpus": "read and tokenise the text",
+    "batchify": "lay the text out in columns",
+    "build_model": "allocate and initialise",
+    "get_batch": "next slice of the text",
+    "repackage": "detach the hidden state",
+    "zero_grad": "drop the old gradients",
+    "forward": "the model's output",
+    "encoder": "embedding",
+    "rnn": "recurrent layers",
+    "decoder": "scores over the vocabulary",
+    "loss": "compare with the targets",
+    "backward": "back-propagation through time",
+    "clip": "limit the gradient norm",
+    "update": "change the parameters",
+    "log": "report progress",
+    "checkpoint": "save the model",
+    OTHER: "time in no stage",
+    OWN: "folding and saving",
+}
+"""One short phrase for each well-known stage, shown in figures."""

@@ -1,0 +1,85 @@
+"""Numbers into words: durations, percentages and counts, each written one way everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def duration(ns: float) -> str:
+    """Write a duration with three significant digits and its unit.
+
+    Args:
+        ns: the duration in nanoseconds, not negative.
+
+    Returns:
+        For example ``"957 ms"``, ``"15.4 ms"``, ``"36.0 us"`` as ``"36.0 µs"``, ``"2.05 h"``.
+    """
+    if ns < 1000:
+        return f"{ns:.0f} ns"
+    value, unit = ns / 1000, "µs"
+    for limit, name in ((1000, "ms"), (1000, "s")):
+        if float(f"{value:.3g}") < limit:
+            break
+        value, unit = value / limit, name
+    if unit == "s" and float(f"{value:.3g}") >= 120:
+        value, unit = value / 60, "min"
+        if float(f"{value:.3g}") >= 120:
+            value, unit = value / 60, "h"
+    return f"{significant(value)} {unit}"
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """Write a number with a fixed number of significant digits and no exponent."""
+    if value == 0:
+        return "0"
+    text = f"{value:.{digits}g}"
+    if "e" in text:
+        return f"{float(text):.0f}"
+    whole, _, part = text.partition(".")
+    missing = digits - len(whole.lstrip("-0")) - len(part) if whole.lstrip("-0") else 0
+    if missing > 0:
+        part += "0" * missing
+    return f"{whole}.{part}" if part else whole
+
+
+def count(number: float) -> str:
+    """Write a count with thousands separated by a comma: ``12,345``."""
+    return f"{number:,.0f}"
+
+
+def tenths(shares: Sequence[float]) -> list[int]:
+    """Round shares to tenths of a percent that add to what the exact shares add to.
+
+    The method of the largest remainder (Hamilton's): every share is rounded down, and the tenths
+    left over go to the largest remainders, so that the printed column adds up exactly.
+
+    Args:
+        shares: fractions, not negative; their sum is usually 1.
+
+    Returns:
+        Whole tenths of a percent, one for each share; 1000 is 100 %.
+    """
+    exact = [share * 1000 for share in shares]
+    down = [int(value + 1e-9) for value in exact]
+    left = round(sum(exact)) - sum(down)
+    order = sorted(range(len(exact)), key=lambda i: (down[i] - exact[i], i))
+    for i in order[: max(left, 0)]:
+        down[i] += 1
+    return down
+
+
+def percent(tenth: int, share: float) -> str:
+    """Write a percentage that is never 0 or 100 unless the share is exactly that.
+
+    Args:
+        tenth: the rounded share in tenths of a percent, as :func:`tenths` gives it.
+        share: the exact share, to tell a true zero from a small one.
+
+    Returns:
+        For example ``"58.8 %"``, ``"<0.1 %"``, ``">99.9 %"``, ``"0 %"``, ``"100 %"``.
+    """
+    if tenth <= 0:
+        return "0 %" if share == 0 else "<0.1 %"
+    if tenth >= 1000:
+        return "100 %" if share >= 1 else ">99.9 %"
+    return f"{tenth // 10}.{tenth % 10} %"
