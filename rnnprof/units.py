@@ -47,7 +47,7 @@ def count(number: float) -> str:
     return f"{number:,.0f}"
 
 
-def tenths(shares: Sequence[float]) -> list[int]:
+def tenths(shares: Sequence[float], total: int | None = None) -> list[int]:
     """Round shares to tenths of a percent that add to what the exact shares add to.
 
     The method of the largest remainder (Hamilton's): every share is rounded down, and the tenths
@@ -55,13 +55,15 @@ def tenths(shares: Sequence[float]) -> list[int]:
 
     Args:
         shares: fractions, not negative; their sum is usually 1.
+        total: tenths to hand out where these shares are part of others, rounded before them;
+            their own sum, rounded, if absent.
 
     Returns:
         Whole tenths of a percent, one for each share; 1000 is 100 %.
     """
     exact = [share * 1000 for share in shares]
     down = [int(value + 1e-9) for value in exact]
-    left = round(sum(exact)) - sum(down)
+    left = (round(sum(exact)) if total is None else total) - sum(down)
     order = sorted(range(len(exact)), key=lambda i: (down[i] - exact[i], i))
     for i in order[: max(left, 0)]:
         down[i] += 1

@@ -10,6 +10,11 @@ from rnnprof.model import Json
 Interval = tuple[float, float]
 
 
+def half(interval: Interval | None) -> float | None:
+    """Half the width of an interval, or None without one."""
+    return None if interval is None else (interval[1] - interval[0]) / 2
+
+
 @dataclass(frozen=True)
 class StageRow:
     """One stage, or the ``other`` that is left of its step or lane.
@@ -35,6 +40,7 @@ class StageRow:
         share_interval: 95 % confidence interval of the share in its step, or None.
         per_step_ns: mean time in one step with children; outside steps the mean span.
         leaf: whether it has no child stages.
+        remainder: whether it is the time that no stage claims, not a stage of the user's.
     """
 
     name: str
@@ -57,11 +63,22 @@ class StageRow:
     share_interval: Interval | None = None
     per_step_ns: float = 0.0
     leaf: bool = True
+    remainder: bool = False
 
     @property
     def depth(self) -> int:
         """0 directly in the step or lane, 1 one stage down, and so on."""
         return len(self.path) - 1
+
+    @property
+    def half_ns(self) -> float | None:
+        """Half the interval of the mean span, to be written after ``±``, or None."""
+        return half(self.interval_ns)
+
+    @property
+    def share_half(self) -> float | None:
+        """Half the interval of the share in its step, or None."""
+        return half(self.share_interval)
 
 
 @dataclass(frozen=True)
@@ -121,6 +138,11 @@ class StepSummary:
     tokens_per_second: float | None = None
     ns_per_token: float | None = None
 
+    @property
+    def half_ns(self) -> float | None:
+        """Half the interval of the mean step, to be written after ``±``, or None."""
+        return half(self.interval_ns)
+
 
 @dataclass(frozen=True)
 class Perturbation:
@@ -132,6 +154,7 @@ class Perturbation:
         measured: number of measured steps behind it.
         control: number of control steps behind it.
         reason: why ``ratio`` or ``interval`` is missing, else empty.
+        sentence: the same in words, as every report says it.
     """
 
     ratio: float | None
@@ -139,6 +162,7 @@ class Perturbation:
     measured: int
     control: int
     reason: str = ""
+    sentence: str = ""
 
 
 @dataclass(frozen=True)

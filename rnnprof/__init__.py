@@ -1,0 +1,62 @@
+"""Where does the time of a recurrent training loop go, and is that the truth?
+
+The public names; each is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rnnprof._version import __version__
+    from rnnprof.active import lane, stage, step, steps
+    from rnnprof.analysis.breakdown import breakdown
+    from rnnprof.errors import NestingError, RnnprofError, RunFileError, UsageError
+    from rnnprof.profiler import profile
+    from rnnprof.runfile import load, save
+
+_WHERE = {
+    "NestingError": "rnnprof.errors",
+    "RnnprofError": "rnnprof.errors",
+    "RunFileError": "rnnprof.errors",
+    "UsageError": "rnnprof.errors",
+    "__version__": "rnnprof._version",
+    "breakdown": "rnnprof.analysis.breakdown",
+    "lane": "rnnprof.active",
+    "load": "rnnprof.runfile",
+    "profile": "rnnprof.profiler",
+    "save": "rnnprof.runfile",
+    "stage": "rnnprof.active",
+    "step": "rnnprof.active",
+    "steps": "rnnprof.active",
+}
+
+__all__ = [
+    "NestingError",
+    "RnnprofError",
+    "RunFileError",
+    "UsageError",
+    "__version__",
+    "breakdown",
+    "lane",
+    "load",
+    "profile",
+    "save",
+    "stage",
+    "step",
+    "steps",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'rnnprof' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(_WHERE[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_WHERE])

@@ -1,0 +1,603 @@
+/* The hot path in C: the clock read, the tree of stages and their tallies.
+ *
+ * `marks_python.py` is the same in Python: it serves where this file was not compiled, it is what
+ * to read first, and every test of the one runs on the other. Whatever is rare (an unknown name, a
+ * foreign thread, a wrong order) is handed to methods of `marks.Track`, written once in Python.
+ */
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <structmember.h>
+#include <time.h>
+
+#if defined(_WIN32)
+#define HAVE_CLOCK 0 /* a Stage is then always given a Python clock */
+static int64_t read_clock(void) { return 0; }
+#elif defined(__APPLE__)
+#define HAVE_CLOCK 1
+static int64_t read_clock(void) { return (int64_t)clock_gettime_nsec_np(CLOCK_UPTIME_RAW); }
+#else
+#define HAVE_CLOCK 1
+static int64_t
+read_clock(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+#endif
+
+/* ---- Tally: count, total, extremes and a log-linear histogram ------------------------------ */
+
+typedef struct {
+    PyObject_HEAD
+    int64_t count, total, least, most;
+    uint64_t *bins;
+    int64_t size;
+} Tally;
+
+/* Same as histogram.index(). */
+static int64_t
+bin_of(int64_t ns)
+{
+    int shift = 0;
+    for (int64_t high = ns >> 7; high; high >>= 1)
+        shift++;
+    return 64 * (int64_t)shift + (ns >> shift);
+}
+
+static int
+tally_add(Tally *self, int64_t ns)
+{
+    if (ns < 0)
+        ns = 0;
+    int64_t bin = bin_of(ns);
+    if (bin >= self->size) {
+        int64_t size = (bin / 64 + 1) * 64;
+        uint64_t *bins = PyMem_Realloc(self->bins, (size_t)size * sizeof(uint64_t));
+        if (bins == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        memset(bins + self->size, 0, (size_t)(size - self->size) * sizeof(uint64_t));
+        self->bins = bins;
+        self->size = size;
+    }
+    self->bins[bin]++;
+    if (self->count == 0 || ns < self->least)
+        self->least = ns;
+    if (ns > self->most)
+        self->most = ns;
+    self->count++;
+    self->total += ns;
+    return 0;
+}
+
+static PyObject *
+Tally_add(Tally *self, PyObject *arg)
+{
+    int64_t ns = PyLong_AsLongLong(arg);
+    if (ns == -1 && PyErr_Occurred())
+        return NULL;
+    if (tally_add(self, ns) < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+Tally_bins(Tally *self, PyObject *Py_UNUSED(ignored))
+{
+    PyObject *bins = PyDict_New();
+    for (int64_t i = 0; bins != NULL && i < self->size; i++) {
+        if (self->bins[i] == 0)
+            continue;
+        PyObject *key = PyLong_FromLongLong(i), *value = PyLong_FromUnsignedLongLong(self->bins[i]);
+        if (key == NULL || value == NULL || PyDict_SetItem(bins, key, value) < 0)
+            Py_CLEAR(bins);
+        Py_XDECREF(key);
+        Py_XDECREF(value);
+    }
+    return bins;
+}
+
+static void
+Tally_dealloc(Tally *self)
+{
+    PyMem_Free(self->bins);
+    Py_TYPE(self)->tp_free((PyObject *)self);
+}
+
+static PyMethodDef Tally_methods[] = {
+    {"add", (PyCFunction)Tally_add, METH_O, "Count one span of that many nanoseconds."},
+    {"bins", (PyCFunction)Tally_bins, METH_NOARGS, "The histogram: {bin index: count}."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef Tally_members[] = {
+    {"count", T_LONGLONG, offsetof(Tally, count), READONLY, NULL},
+    {"total", T_LONGLONG, offsetof(Tally, total), READONLY, NULL},
+    {"least", T_LONGLONG, offsetof(Tally, least), READONLY, NULL},
+    {"most", T_LONGLONG, offsetof(Tally, most), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyTypeObject TallyType = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "rnnprof._marks.Tally",
+    .tp_basicsize = sizeof(Tally),
+    .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_new = PyType_GenericNew,
+    .tp_dealloc = (destructor)Tally_dealloc,
+    .tp_methods = Tally_methods,
+    .tp_members = Tally_members,
+};
+
+/* ---- Track and Stage ----------------------------------------------------------------------- */
+
+typedef struct Stage Stage;
+
+typedef struct {
+    Tally *tally; /* borrowed: a stage's tally lives as long as its track */
+    int64_t ns;
+} Entry;
+
+typedef struct {
+    PyObject_HEAD
+    Stage *current; /* owned; NULL before the first lane */
+    unsigned long owner;
+    char closed, journaling;
+    int64_t deadline; /* a span outside steps that ends later calls `overdue` */
+    Entry *journal;
+    Py_ssize_t length, capacity;
+} Track;
+
+struct Stage {
+    PyObject_HEAD
+    PyObject *name;
+    Track *track;       /* owned */
+    Stage *parent;      /* owned or NULL */
+    PyObject *children; /* dict of name -> Stage or NoStage */
+    Tally *tally;
+    PyObject *clock; /* callable, or NULL for the native clock */
+    int64_t start;
+    char muted;
+};
+
+/* A journal that reached this many entries is written through: one step with a million spans must
+ * not hold a million entries. */
+#define JOURNAL_LIMIT 65536
+
+static int
+flush(Track *self, int keep)
+{
+    int status = 0;
+    if (keep)
+        for (Py_ssize_t i = 0; i < self->length && status == 0; i++)
+            status = tally_add(self->journal[i].tally, self->journal[i].ns);
+    self->length = 0;
+    return status;
+}
+
+static int
+note(Track *self, Tally *tally, int64_t ns)
+{
+    if (!self->journaling)
+        return tally_add(tally, ns);
+    if (self->length == JOURNAL_LIMIT && flush(self, 1) < 0)
+        return -1;
+    if (self->length == self->capacity) {
+        Py_ssize_t capacity = self->capacity ? 2 * self->capacity : 64;
+        Entry *journal = PyMem_Realloc(self->journal, (size_t)capacity * sizeof(Entry));
+        if (journal == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        self->journal = journal;
+        self->capacity = capacity;
+    }
+    self->journal[self->length].tally = tally;
+    self->journal[self->length++].ns = ns;
+    return 0;
+}
+
+static int
+now(Stage *stage, int64_t *result)
+{
+    if (HAVE_CLOCK && stage->clock == NULL) {
+        *result = read_clock();
+        return 0;
+    }
+    PyObject *reading = PyObject_CallNoArgs(stage->clock);
+    if (reading == NULL)
+        return -1;
+    *result = PyLong_AsLongLong(reading);
+    Py_DECREF(reading);
+    return *result == -1 && PyErr_Occurred() ? -1 : 0;
+}
+
+static void
+set_current(Track *track, Stage *stage)
+{
+    Stage *old = track->current;
+    Py_XINCREF(stage);
+    track->current = stage;
+    Py_XDECREF(old);
+}
+
+static int
+is_foreign(Track *track)
+{
+    return PyThread_get_thread_ident() != track->owner;
+}
+
+static PyObject *
+Stage_enter(Stage *self, PyObject *Py_UNUSED(ignored))
+{
+    Track *track = self->track;
+    if (track->current != self->parent || track->closed || is_foreign(track))
+        return PyObject_CallMethod((PyObject *)track, "misplaced_enter", "O", self);
+    set_current(track, self);
+    if (now(self, &self->start) < 0) {
+        set_current(track, self->parent);
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+Stage_exit(Stage *self, PyObject *const *args, Py_ssize_t count)
+{
+    Track *track = self->track;
+    int failed = count > 0 && args[0] != Py_None;
+    int64_t end;
+    if (track->current != self || track->closed || is_foreign(track))
+        return PyObject_CallMethod((PyObject *)track, "misplaced_exit", "OO", self,
+                                   failed ? Py_True : Py_False);
+    int status = now(self, &end);
+    set_current(track, self->parent);
+    if (status == 0)
+        status = note(track, self->tally, end - self->start);
+    if (status < 0) {
+        if (!failed)
+            return NULL;
+        PyErr_Clear(); /* the user's exception matters more than a clock that died with it */
+        Py_RETURN_NONE;
+    }
+    if (end > track->deadline && !track->journaling)
+        return PyObject_CallMethod((PyObject *)track, "overdue", "L", (long long)end);
+    Py_RETURN_NONE;
+}
+
+/* For subclasses that time their spans themselves: the checks and the tree without the clock. */
+static PyObject *
+Stage_open(Stage *self, PyObject *Py_UNUSED(ignored))
+{
+    Track *track = self->track;
+    if (track->current != self->parent || track->closed || is_foreign(track))
+        Py_RETURN_FALSE;
+    set_current(track, self);
+    Py_RETURN_TRUE;
+}
+
+static PyObject *
+Stage_close(Stage *self, PyObject *Py_UNUSED(ignored))
+{
+    Track *track = self->track;
+    if (track->current != self || track->closed || is_foreign(track))
+        Py_RETURN_FALSE;
+    set_current(track, self->parent);
+    Py_RETURN_TRUE;
+}
+
+static int
+Stage_init(Stage *self, PyObject *args, PyObject *kwargs)
+{
+    static char *keywords[] = {"track", "name", "parent", "clock", NULL};
+    PyObject *track, *name, *parent, *clock;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OUOO", keywords, &track, &name, &parent, &clock))
+        return -1;
+    if (!HAVE_CLOCK && clock == Py_None) {
+        PyErr_SetString(PyExc_ValueError, "there is no native clock on this system");
+        return -1;
+    }
+    Py_INCREF(track);
+    Py_XSETREF(self->track, (Track *)track);
+    Py_INCREF(name);
+    Py_XSETREF(self->name, name);
+    Py_XSETREF(self->parent, parent == Py_None ? NULL : (Stage *)Py_NewRef(parent));
+    Py_XSETREF(self->clock, clock == Py_None ? NULL : Py_NewRef(clock));
+    Py_XSETREF(self->children, PyDict_New());
+    Py_XSETREF(self->tally, (Tally *)PyObject_CallNoArgs((PyObject *)&TallyType));
+    return self->children != NULL && self->tally != NULL ? 0 : -1;
+}
+
+static int
+Stage_traverse(Stage *self, visitproc visit, void *arg)
+{
+    Py_VISIT(self->track);
+    Py_VISIT(self->parent);
+    Py_VISIT(self->children);
+    Py_VISIT(self->clock);
+    return 0;
+}
+
+static int
+Stage_clear(Stage *self)
+{
+    Py_CLEAR(self->track);
+    Py_CLEAR(self->parent);
+    Py_CLEAR(self->children);
+    Py_CLEAR(self->clock);
+    return 0;
+}
+
+static void
+Stage_dealloc(Stage *self)
+{
+    PyObject_GC_UnTrack(self);
+    Stage_clear(self);
+    Py_CLEAR(self->name);
+    Py_CLEAR(self->tally);
+    Py_TYPE(self)->tp_free((PyObject *)self);
+}
+
+static PyMethodDef Stage_methods[] = {
+    {"__enter__", (PyCFunction)Stage_enter, METH_NOARGS, NULL},
+    {"__exit__", (PyCFunction)(void (*)(void))Stage_exit, METH_FASTCALL, NULL},
+    {"open", (PyCFunction)Stage_open, METH_NOARGS, "Become the current stage; False if misplaced."},
+    {"close", (PyCFunction)Stage_close, METH_NOARGS, "Give way to the parent; False if misplaced."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef Stage_members[] = {
+    {"name", T_OBJECT_EX, offsetof(Stage, name), READONLY, NULL},
+    {"track", T_OBJECT_EX, offsetof(Stage, track), READONLY, NULL},
+    {"parent", T_OBJECT, offsetof(Stage, parent), READONLY, NULL},
+    {"children", T_OBJECT_EX, offsetof(Stage, children), READONLY, NULL},
+    {"tally", T_OBJECT_EX, offsetof(Stage, tally), READONLY, NULL},
+    {"clock", T_OBJECT, offsetof(Stage, clock), READONLY, NULL},
+    {"start", T_LONGLONG, offsetof(Stage, start), 0, NULL},
+    {"muted", T_BOOL, offsetof(Stage, muted), 0, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyTypeObject StageType = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "rnnprof._marks.Stage",
+    .tp_basicsize = sizeof(Stage),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .tp_new = PyType_GenericNew,
+    .tp_init = (initproc)Stage_init,
+    .tp_traverse = (traverseproc)Stage_traverse,
+    .tp_clear = (inquiry)Stage_clear,
+    .tp_dealloc = (destructor)Stage_dealloc,
+    .tp_methods = Stage_methods,
+    .tp_members = Stage_members,
+};
+
+static PyObject *
+Track_stage(Track *self, PyObject *name)
+{
+    if (is_foreign(self))
+        return PyObject_CallMethod((PyObject *)self, "foreign_stage", "O", name);
+    if (self->current != NULL && !self->closed && !self->current->muted && PyUnicode_Check(name)) {
+        PyObject *stage = PyDict_GetItemWithError(self->current->children, name);
+        if (stage != NULL)
+            return Py_NewRef(stage);
+        if (PyErr_Occurred())
+            return NULL;
+    }
+    return PyObject_CallMethod((PyObject *)self, "missing_stage", "O", name);
+}
+
+static PyObject *
+Track_begin(Track *self, PyObject *arg)
+{
+    if (!PyObject_TypeCheck(arg, &StageType))
+        return PyErr_Format(PyExc_TypeError, "begin() takes a Stage");
+    Stage *root = (Stage *)arg;
+    self->journaling = 1;
+    self->length = 0;
+    set_current(self, root);
+    if (now(root, &root->start) < 0) {
+        self->journaling = 0;
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+Track_end(Track *self, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 3 || !PyObject_TypeCheck(args[0], &StageType) || !PyObject_TypeCheck(args[1], &StageType))
+        return PyErr_Format(PyExc_TypeError, "end() takes root, outer and keep");
+    Stage *root = (Stage *)args[0];
+    int keep = PyObject_IsTrue(args[2]);
+    int64_t end = root->start;
+    int status = now(root, &end);
+    int64_t ns = end - root->start;
+    set_current(self, (Stage *)args[1]);
+    self->journaling = 0;
+    if (flush(self, keep && status == 0) < 0 || status < 0)
+        return NULL;
+    if (keep && tally_add(root->tally, ns) < 0)
+        return NULL;
+    return PyLong_FromLongLong(ns);
+}
+
+static PyObject *
+Track_write_through(Track *self, PyObject *Py_UNUSED(ignored))
+{
+    self->journaling = 0;
+    if (flush(self, 1) < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+Track_get_current(Track *self, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(self->current ? (PyObject *)self->current : Py_None);
+}
+
+static int
+Track_set_current(Track *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    if (value == NULL || value == Py_None)
+        set_current(self, NULL);
+    else if (PyObject_TypeCheck(value, &StageType))
+        set_current(self, (Stage *)value);
+    else {
+        PyErr_SetString(PyExc_TypeError, "current must be a Stage or None");
+        return -1;
+    }
+    return 0;
+}
+
+static PyObject *
+Track_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwargs))
+{
+    Track *self = (Track *)type->tp_alloc(type, 0);
+    if (self != NULL)
+        self->owner = PyThread_get_thread_ident(), self->deadline = INT64_MAX;
+    return (PyObject *)self;
+}
+
+static int
+Track_traverse(Track *self, visitproc visit, void *arg)
+{
+    Py_VISIT(self->current);
+    return 0;
+}
+
+static int
+Track_clear(Track *self)
+{
+    Py_CLEAR(self->current);
+    return 0;
+}
+
+static void
+Track_dealloc(Track *self)
+{
+    PyObject_GC_UnTrack(self);
+    Track_clear(self);
+    PyMem_Free(self->journal);
+    Py_TYPE(self)->tp_free((PyObject *)self);
+}
+
+static PyMethodDef Track_methods[] = {
+    {"stage", (PyCFunction)Track_stage, METH_O, "The stage of that name inside the current one."},
+    {"begin", (PyCFunction)Track_begin, METH_O, "Open a step whose stages hang below this root."},
+    {"end", (PyCFunction)(void (*)(void))Track_end, METH_FASTCALL,
+     "end(root, outer, keep): close the step, keep or drop its spans, return its nanoseconds."},
+    {"write_through", (PyCFunction)Track_write_through, METH_NOARGS,
+     "Keep the step's spans so far, and from here on each at once."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef Track_members[] = {
+    {"owner", T_ULONG, offsetof(Track, owner), READONLY, NULL},
+    {"closed", T_BOOL, offsetof(Track, closed), 0, NULL},
+    {"journaling", T_BOOL, offsetof(Track, journaling), 0, NULL},
+    {"deadline", T_LONGLONG, offsetof(Track, deadline), 0, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyGetSetDef Track_getset[] = {
+    {"current", (getter)Track_get_current, (setter)Track_set_current, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyTypeObject TrackType = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "rnnprof._marks.Track",
+    .tp_basicsize = sizeof(Track),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .tp_new = Track_new,
+    .tp_traverse = (traverseproc)Track_traverse,
+    .tp_clear = (inquiry)Track_clear,
+    .tp_dealloc = (destructor)Track_dealloc,
+    .tp_methods = Track_methods,
+    .tp_members = Track_members,
+    .tp_getset = Track_getset,
+};
+
+/* ---- NoStage: what `stage()` gives where nothing is to be measured ------------------------- */
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *name;
+} NoStage;
+
+static PyObject *
+NoStage_enter(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(ignored))
+{
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+NoStage_exit(PyObject *Py_UNUSED(self), PyObject *const *Py_UNUSED(args), Py_ssize_t Py_UNUSED(count))
+{
+    Py_RETURN_NONE;
+}
+
+static int
+NoStage_init(NoStage *self, PyObject *args, PyObject *Py_UNUSED(kwargs))
+{
+    PyObject *name;
+    if (!PyArg_ParseTuple(args, "U", &name))
+        return -1;
+    Py_XSETREF(self->name, Py_NewRef(name));
+    return 0;
+}
+
+static void
+NoStage_dealloc(NoStage *self)
+{
+    Py_CLEAR(self->name);
+    Py_TYPE(self)->tp_free((PyObject *)self);
+}
+
+static PyMethodDef NoStage_methods[] = {
+    {"__enter__", NoStage_enter, METH_NOARGS, NULL},
+    {"__exit__", (PyCFunction)(void (*)(void))NoStage_exit, METH_FASTCALL, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef NoStage_members[] = {
+    {"name", T_OBJECT_EX, offsetof(NoStage, name), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyTypeObject NoStageType = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "rnnprof._marks.NoStage",
+    .tp_basicsize = sizeof(NoStage),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+    .tp_new = PyType_GenericNew,
+    .tp_init = (initproc)NoStage_init,
+    .tp_dealloc = (destructor)NoStage_dealloc,
+    .tp_methods = NoStage_methods,
+    .tp_members = NoStage_members,
+};
+
+static struct PyModuleDef module = {
+    PyModuleDef_HEAD_INIT, .m_name = "_marks", .m_doc = "The hot path of rnnprof.", .m_size = -1,
+};
+
+PyMODINIT_FUNC
+PyInit__marks(void)
+{
+    PyObject *self = PyModule_Create(&module);
+    if (self == NULL)
+        return NULL;
+#ifdef Py_GIL_DISABLED
+    /* A track is touched by its own thread alone; the others are sent to `foreign_stage`. */
+    PyUnstable_Module_SetGIL(self, Py_MOD_GIL_NOT_USED);
+#endif
+    if (PyModule_AddType(self, &TallyType) < 0 || PyModule_AddType(self, &StageType) < 0 ||
+        PyModule_AddType(self, &TrackType) < 0 || PyModule_AddType(self, &NoStageType) < 0 ||
+        PyModule_AddIntConstant(self, "HAVE_CLOCK", HAVE_CLOCK) < 0) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    return self;
+}

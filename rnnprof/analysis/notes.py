@@ -1,0 +1,95 @@
+"""Sentences on what a reader should know before trusting the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rnnprof import units
+from rnnprof.analysis.rows import Divided
+from rnnprof.analysis.stats import MIN_BUCKETS
+from rnnprof.model import Json, Run, walk
+
+CODES = {
+    "aborted_steps": "Steps that an exception ended, left out: {count}.",
+    "too_many_stages": "More than {limit} different stages: the later ones are not told apart.",
+    "unresolved_events": "Device events that had not happened when the run was saved, left out: {count}.",
+    "open_at_end": "Still open when the run was saved: {stages}.",
+    "python_marks": "The compiled part of rnnprof is missing: stage marks cost more than they need to.",
+    "no_step": "The program marked no step.",
+}
+"""What each code in a run's notes means; a sentence may use the note's other values."""
+
+
+def saved_notes(run: Run) -> list[str]:
+    """Put a run's end, its rank and its saved notes into words.
+
+    Args:
+        run: the run.
+
+    Returns:
+        One sentence for each; a code that is not known is shown as it is.
+    """
+    notes = []
+    if run.ended == "running":
+        notes.append("The run had not ended when it was saved: it is still running, or it was killed.")
+    elif run.ended != "finished":
+        notes.append(f"The run was ended by {run.ended}; everything up to then is shown.")
+    if run.world_size > 1:
+        notes.append(f"This is rank {run.rank} of {run.world_size} processes.")
+    return notes + [_sentence(note) for note in run.notes]
+
+
+def lane_notes(divided: Sequence[Divided], by: str) -> list[str]:
+    """Say which steps the numbers come from and which they leave out, and where clocks disagree.
+
+    Args:
+        divided: the lanes with their rows.
+        by: what 100 % is.
+
+    Returns:
+        One sentence for each thing to know.
+    """
+    notes = []
+    for kind, why in (("warmup", ""), ("control", ": they are timed only at their two ends")):
+        number = sum(_steps(each, kind) for each in divided if each.kind != kind)
+        if number:
+            notes.append(f"{units.count(number)} {kind} step{'s' * (number > 1)} left out{why}.")
+    if by == "run" and any(len(each.lane.steps) > 1 for each in divided):
+        notes.append("In the time of the run, steps of every kind are divided like those of the kind shown.")
+    for each in divided:
+        name = each.lane.name
+        if each.kind in ("warmup", "control"):
+            notes.append(f"Only {each.kind} steps exist in {name}: they are shown.")
+        if 0 < each.shown.series.count < MIN_BUCKETS:
+            notes.append(f"Fewer than {MIN_BUCKETS} {each.kind} steps in {name}: no confidence intervals.")
+        if each.exceeds:
+            notes.append(f"Clocks disagree in {name}: parts took longer than their whole, whose own time is cut to 0.")
+        notes += [
+            f"{stage.name} contains steps: its median and 95th percentile include them, its total does not."
+            for _, stage in walk(each.lane.stages)
+            if stage.steps_ns
+        ]
+    if any(each.lane.thread for each in divided):
+        notes.append("Threads run beside the main thread: they have no share of the run.")
+    return notes
+
+
+def _steps(each: Divided, kind: str) -> int:
+    return each.lane.steps[kind].series.count if kind in each.lane.steps else 0
+
+
+def _sentence(note: Json) -> str:
+    """One saved note in words; whatever it holds, it never fails."""
+    code = str(note.get("code", "note"))
+    values = {key: _words(value) for key, value in note.items() if key != "code"}
+    try:
+        return CODES[code].format(**values)
+    except (KeyError, TypeError):
+        details = ", ".join(f"{key} {value}" for key, value in values.items())
+        return f"{code.replace('_', ' ')}: {details}." if details else f"{code.replace('_', ' ')}."
+
+
+def _words(value: object) -> str:
+    if isinstance(value, (list, tuple)):
+        return ", ".join(str(part) for part in value)
+    return units.count(value) if isinstance(value, int) else str(value)

@@ -1,0 +1,242 @@
+"""A thread's track through its tree of stages: the fast part, and what happens when order is odd.
+
+The fast part comes compiled (`_marks.c`) or, where it was not compiled, in Python
+(`marks_python.py`): ``RNNPROF_PURE_PYTHON=1`` asks for the latter.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from rnnprof.errors import NestingError, UsageError
+
+if TYPE_CHECKING or os.environ.get("RNNPROF_PURE_PYTHON"):
+    from rnnprof import marks_python as fast
+
+    NATIVE = False
+else:
+    try:
+        from rnnprof import _marks as fast
+
+        NATIVE = True
+    except ImportError:
+        from rnnprof import marks_python as fast
+
+        NATIVE = False
+
+Tally = fast.Tally
+
+MAX_STAGES = 500
+"""Stages that one thread may have; later ones count as time of the stage around them."""
+MAX_DEPTH = 64
+"""How deep stages may nest, likewise."""
+
+
+class NoStage(fast.NoStage):
+    """A stage that measures nothing, but can decorate a function that will be measured later."""
+
+    __slots__ = ()
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        # Asked for where nothing records yet, often at import: look for a profile at each call.
+        from rnnprof import active
+
+        return decorate(lambda: active.stage(self.name), f"stage({self.name!r})", function)
+
+
+class Stage(fast.Stage):
+    """One place in the tree: a context manager, and a decorator.
+
+    It belongs to the thread that asked for it. Used as a decorator it is looked up anew at each
+    call, so that the function is timed wherever it is called from.
+    """
+
+    __slots__ = ()
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        return decorate(lambda: self.track.stage(self.name), f"stage({self.name!r})", function)
+
+    def child(self, name: str) -> Stage:
+        """Make the stage of that name inside this one, timed like this one."""
+        return type(self)(self.track, name, self, self.clock)
+
+    def __repr__(self) -> str:
+        return f"<rnnprof stage {'/'.join(reversed([s.name for s in chain(self)]))}>"
+
+
+class Shadow(Stage):
+    """Stands for a stage entered again inside itself, so that both exits find their own."""
+
+    __slots__ = ()
+
+
+def chain(stage: Any) -> Iterator[Any]:
+    """The stage and those around it, innermost first, up to the root of its step or lane."""
+    while stage is not None:
+        yield stage
+        stage = stage.parent
+
+
+def decorate(
+    opened: Callable[[], Any], what: str, function: Callable[..., Any]
+) -> Callable[..., Any]:
+    """Wrap a function so that each call runs inside a context manager.
+
+    Args:
+        opened: makes the context manager for one call.
+        what: how the decorator was written, for error messages.
+        function: a plain function, or a generator function: then each resumption is timed, and
+            not the time that its consumer spends between two of them.
+
+    Raises:
+        UsageError: for a coroutine function or something that is not callable.
+    """
+    if not callable(function):
+        raise UsageError(f"{what} decorates functions, not {type(function).__name__}")
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        raise UsageError(
+            f"{what} cannot decorate the coroutine {function.__qualname__}: other tasks run while "
+            "it waits; put `with` around the parts that do not await"
+        )
+    if inspect.isgeneratorfunction(function):
+
+        @functools.wraps(function)
+        def resumed(*args: Any, **kwargs: Any) -> Any:
+            return (yield from _Timed(opened, function(*args, **kwargs)))
+
+        return resumed
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        with opened():
+            return function(*args, **kwargs)
+
+    return wrapped
+
+
+class _Timed:
+    """A generator of which every resumption is timed."""
+
+    def __init__(self, opened: Callable[[], Any], inner: Any) -> None:
+        self.opened = opened
+        self.inner = inner
+
+    def __iter__(self) -> _Timed:
+        return self
+
+    def __next__(self) -> Any:
+        with self.opened():
+            return next(self.inner)
+
+    def send(self, value: Any) -> Any:
+        with self.opened():
+            return self.inner.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        with self.opened():
+            return self.inner.throw(*error)
+
+    def close(self) -> None:
+        with self.opened():
+            self.inner.close()
+
+
+class Track(fast.Track):
+    """One thread's position in its tree, with the slow paths that the fast part calls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stages = 0
+        self.refused = 0
+        self.redirects: dict[Any, list[Any]] = {}
+        self.nulls: dict[str, NoStage] = {}
+
+    def null(self, name: str) -> NoStage:
+        """A stage of that name that measures nothing."""
+        found = self.nulls.get(name)
+        if found is None:
+            found = NoStage(name)
+            if len(self.nulls) < MAX_STAGES:
+                self.nulls[name] = found
+        return found
+
+    def missing_stage(self, name: str) -> Any:
+        """Make the stage of that name inside the current one."""
+        if not isinstance(name, str) or not name:
+            raise UsageError(f"a stage's name is a non-empty string, not {name!r}")
+        current = self.current
+        if self.closed or current is None or current.muted:
+            return self.null(name)
+        around = list(chain(current))
+        # The root of a lane or step is not a stage: `train` may be the name of one inside.
+        if any(stage.name == name for stage in around[:-1]):
+            # Recursion: one visit is what happens between the outermost entry and its exit.
+            return current.children.setdefault(name, self.null(name))
+        if self.stages >= MAX_STAGES or len(around) > MAX_DEPTH:
+            self.refused += 1
+            return self.null(name)
+        self.stages += 1
+        stage = current.child(name)
+        current.children[name] = stage
+        return stage
+
+    def misplaced_enter(self, stage: Any) -> None:
+        """Enter a stage object that was asked for elsewhere: the stage of its name, here."""
+        if self.closed:
+            return
+        here = self.stage(stage.name)
+        track = here.track if isinstance(here, fast.Stage) else self
+        if isinstance(here, fast.NoStage) and any(open is stage for open in chain(self.current)):
+            here = Shadow(self, stage.name, self.current, stage.clock)
+        track.redirects.setdefault(stage, []).append(here)
+        here.__enter__()
+
+    def misplaced_exit(self, stage: Any, failed: bool) -> None:
+        """Leave a stage that is not the current one: find what it stands for, or complain."""
+        if self.closed:
+            return
+        track = self.here()
+        if track is not self:
+            track.misplaced_exit(stage, failed)
+            return
+        error = RuntimeError if failed else None
+        if self.redirects.get(stage):
+            target = self.redirects[stage].pop()
+            if not self.redirects[stage]:
+                del self.redirects[stage]
+            target.__exit__(error, None, None)
+            return
+        opened = list(chain(self.current))
+        if stage in opened:
+            inner = [other.name for other in opened[: opened.index(stage)]]
+            # An exception unwinds generators and exit stacks in any order: then, no complaint.
+            self.current = stage if failed else stage.parent
+            if failed:
+                stage.__exit__(error, None, None)
+                return
+            raise NestingError(
+                f"stage {stage.name!r} was closed while {_names(inner)}, opened inside it, "
+                f"{'is' if len(inner) == 1 else 'are'} still open: close the inner stage first "
+                "(a stage must not stay open across a `yield`)"
+            )
+        if not failed:
+            raise NestingError(
+                f"stage {stage.name!r} was closed, but it is not open here: it was closed before, "
+                "or opened in another step or lane (a stage must not stay open across a `yield`)"
+            )
+
+    def here(self) -> Track:
+        """The track of the calling thread."""
+        return self
+
+    def foreign_stage(self, name: str) -> Any:
+        """The stage of that name on the calling thread's own track."""
+        return self.here().stage(name)
+
+
+def _names(names: list[str]) -> str:
+    return " and ".join(repr(name) for name in names)

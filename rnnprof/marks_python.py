@@ -1,0 +1,213 @@
+"""The hot path in Python: the tree of stages and their tallies. See `_marks.c`, its twin in C.
+
+A stage is a context manager and a node of a tree. Entering it makes it the track's current stage
+and reads the clock last; leaving it reads the clock first, so that what the marks themselves cost
+falls to the parent. The nodes are made once and found by name among the current stage's children.
+"""
+
+from __future__ import annotations
+
+from _thread import get_ident
+from collections.abc import Callable
+from time import perf_counter_ns
+from typing import Any
+
+from rnnprof.histogram import index
+
+HAVE_CLOCK = 1
+JOURNAL_LIMIT = 65_536
+
+
+class Tally:
+    """Count, total, extremes and histogram of spans."""
+
+    __slots__ = ("_bins", "count", "least", "most", "total")
+
+    def __init__(self) -> None:
+        self.count = self.total = self.least = self.most = 0
+        self._bins: dict[int, int] = {}
+
+    def add(self, ns: int) -> None:
+        """Count one span of that many nanoseconds; a negative one counts as 0."""
+        ns = max(ns, 0)
+        key = index(ns)
+        self._bins[key] = self._bins.get(key, 0) + 1
+        if self.count == 0 or ns < self.least:
+            self.least = ns
+        if ns > self.most:
+            self.most = ns
+        self.count += 1
+        self.total += ns
+
+    def bins(self) -> dict[int, int]:
+        """The histogram, as bin index (see `histogram`) to count, in ascending order."""
+        return dict(sorted(self._bins.items()))
+
+
+class Stage:
+    """One place in the tree; a context manager that times each visit.
+
+    Args:
+        track: the thread's track that it belongs to.
+        name: the stage's name.
+        parent: the stage around it, or None for the root of a lane or step.
+        clock: callable that returns nanoseconds, or None for the native host clock.
+    """
+
+    __slots__ = ("children", "clock", "muted", "name", "parent", "start", "tally", "track")
+
+    def __init__(
+        self, track: Any, name: str, parent: Stage | None, clock: Callable[[], int] | None
+    ) -> None:
+        self.track = track
+        self.name = name
+        self.parent = parent
+        self.clock = clock or perf_counter_ns
+        self.children: dict[str, Any] = {}
+        self.tally = Tally()
+        self.start = 0
+        self.muted = False
+
+    def __enter__(self) -> Any:
+        if not self.open():
+            return self.track.misplaced_enter(self)
+        try:
+            self.start = self.clock()
+        except BaseException:
+            self.track.current = self.parent
+            raise
+        return None
+
+    def __exit__(self, kind: Any = None, value: Any = None, traceback: Any = None) -> Any:
+        track = self.track
+        if track.current is not self or track.closed or get_ident() != track.owner:
+            return track.misplaced_exit(self, kind is not None)
+        try:
+            end = self.clock()
+        except BaseException:
+            # The user's exception matters more than a clock that died with it.
+            if kind is not None:
+                return None
+            raise
+        finally:
+            track.current = self.parent
+        track.note(self.tally, end - self.start)
+        if end > track.deadline and not track.journaling:
+            track.overdue(end)
+        return None
+
+    def open(self) -> bool:
+        """Become the current stage without reading a clock; False where that is misplaced."""
+        track = self.track
+        if track.current is not self.parent or track.closed or get_ident() != track.owner:
+            return False
+        track.current = self
+        return True
+
+    def close(self) -> bool:
+        """Give way to the parent without reading a clock; False where that is misplaced."""
+        track = self.track
+        if track.current is not self or track.closed or get_ident() != track.owner:
+            return False
+        track.current = self.parent
+        return True
+
+
+class Track:
+    """One thread's position in its tree of stages. `marks.Track` adds what is rare.
+
+    Inside a step spans wait in a journal, so that a step that fails can be dropped whole.
+    """
+
+    def __init__(self) -> None:
+        self.current: Stage | None = None
+        self.owner = get_ident()
+        self.closed = False
+        self.journaling = False
+        self.deadline = (1 << 63) - 1
+        self._journal: list[tuple[Tally, int]] = []
+
+    def stage(self, name: str) -> Any:
+        """The stage of that name inside the current one."""
+        if get_ident() != self.owner:
+            return self.foreign_stage(name)
+        if self.current is not None and not self.closed and not self.current.muted:
+            found = self.current.children.get(name) if isinstance(name, str) else None
+            if found is not None:
+                return found
+        return self.missing_stage(name)
+
+    def note(self, tally: Tally, ns: int) -> None:
+        """Count a span, at once or at the end of the step."""
+        if not self.journaling:
+            tally.add(ns)
+            return
+        if len(self._journal) == JOURNAL_LIMIT:
+            self._flush(True)
+        self._journal.append((tally, ns))
+
+    def begin(self, root: Stage) -> None:
+        """Open a step whose stages hang below this root."""
+        self.journaling = True
+        self._journal.clear()
+        self.current = root
+        try:
+            root.start = root.clock()
+        except BaseException:
+            self.journaling = False
+            raise
+
+    def end(self, root: Stage, outer: Stage, keep: bool) -> int:
+        """Close the step, keep or drop its spans, and return its nanoseconds."""
+        kept = False
+        try:
+            ns = root.clock() - root.start
+            kept = keep
+        finally:
+            self.current = outer
+            self.journaling = False
+            self._flush(kept)
+        if keep:
+            root.tally.add(ns)
+        return ns
+
+    def write_through(self) -> None:
+        """Keep the step's spans so far, and from here on each at once."""
+        self.journaling = False
+        self._flush(True)
+
+    def _flush(self, keep: bool) -> None:
+        if keep:
+            for tally, ns in self._journal:
+                tally.add(ns)
+        self._journal.clear()
+
+    def foreign_stage(self, name: str) -> Any:
+        raise NotImplementedError
+
+    def missing_stage(self, name: str) -> Any:
+        raise NotImplementedError
+
+    def misplaced_enter(self, stage: Stage) -> Any:
+        raise NotImplementedError
+
+    def misplaced_exit(self, stage: Stage, failed: bool) -> Any:
+        raise NotImplementedError
+
+    def overdue(self, now: int) -> None:
+        raise NotImplementedError
+
+
+class NoStage:
+    """What `stage()` gives where nothing is to be measured: it does nothing, quickly."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any = None, value: Any = None, traceback: Any = None) -> None:
+        return None

@@ -1,0 +1,205 @@
+"""The context manager that users open: `rnnprof.profile("run.json")`."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from rnnprof import active
+from rnnprof.clocks import Clock, Device
+from rnnprof.errors import NestingError, UsageError
+from rnnprof.model import Run
+from rnnprof.recorder import Recorder
+from rnnprof.recorder.lanes import LaneContext
+from rnnprof.schedule import DEFAULT_CONTROL_EVERY, DEFAULT_WARMUP, Schedule
+
+
+class profile:  # noqa: N801  (it reads as the verb that it is: with rnnprof.profile(...) as prof)
+    """Record the stages of a training loop and save them as a run.
+
+    Use it as a context manager, or call `start` and `stop`. Before the first step everything is
+    the lane ``setup``, after it ``train``; `lane` marks other parts.
+
+    Args:
+        path: the run file to write; None to save nothing (see `run`). In a distributed job the
+            rank is added to the name.
+        clock: ``"auto"`` (host on a CPU, mixed on an accelerator), ``"host"``, ``"sync"``,
+            ``"event"``, or an object with ``name`` and ``now()`` in nanoseconds.
+        warmup: number of first training steps that are left out of the statistics.
+        control_every: one step in so many is timed only at its ends, to learn what measuring
+            costs; 0 for none.
+        save_every: seconds between two saves.
+        device: the accelerator to time, for tests; by default the one that torch uses.
+
+    Raises:
+        UsageError: if an argument makes no sense, or the clock needs an accelerator and there
+            is none.
+        RunFileError: on entry, if the run file cannot be written.
+        NestingError: on entry, if a profile is recording already; on exit, if a stage or step
+            was left open.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | None = "run.json",
+        *,
+        clock: str | Clock = "auto",
+        warmup: int = DEFAULT_WARMUP,
+        control_every: int = DEFAULT_CONTROL_EVERY,
+        save_every: float = 5.0,
+        device: Device | None = None,
+    ) -> None:
+        if not save_every > 0:
+            raise UsageError(f"save_every is a number of seconds above 0, not {save_every!r}")
+        self.path = None if path is None else _for_rank(Path(path))
+        self._recorder = Recorder(
+            self.path, clock, Schedule(warmup=warmup, control_every=control_every), save_every, device
+        )
+        self._state = "new"
+        self._track: Any = None
+        self._stage: Callable[[str], Any] = active.stage
+
+    # ---- begin and end ----------------------------------------------------------------------
+
+    def start(self) -> profile:
+        """Begin to record; the run is saved at `stop`, or at the program's exit."""
+        if self._state != "new":
+            raise NestingError(f"this profile was opened before ({self.describe()}): make a new one")
+        active.activate(self)
+        try:
+            self._track = self._recorder.begin()
+        except BaseException:
+            active.deactivate(self)
+            raise
+        self._stage = self._track.stage
+        self._state = "recording"
+        atexit.register(self.stop)
+        return self
+
+    def stop(self, ended: str = "finished") -> None:
+        """End the recording and save it; a second call does nothing.
+
+        Args:
+            ended: how the program ended, as it is saved.
+        """
+        if self._state != "recording":
+            return
+        self._state = "finished"
+        active.deactivate(self)
+        atexit.unregister(self.stop)
+        left = self._recorder.end(ended)
+        if left:
+            raise NestingError(
+                f"the profile ended while {' and '.join(repr(name) for name in left)} was still open; "
+                "what was recorded is saved"
+            )
+
+    def __enter__(self) -> profile:
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, value: Any, traceback: Any) -> None:
+        if kind is None:
+            self.stop()
+            return
+        # The user's exception matters more than a disk that is full.
+        with contextlib.suppress(Exception):
+            self.stop(kind.__name__)
+
+    def disown(self) -> None:
+        """In a forked child: record nothing, and leave the parent's file alone."""
+        self._state = "finished"
+        self._recorder.disown()
+        atexit.unregister(self.stop)
+
+    def describe(self) -> str:
+        """The profile in a few words, for messages."""
+        return f"saved in {self.path}" if self.path is not None else "not saved"
+
+    # ---- marks ------------------------------------------------------------------------------
+
+    def stage(self, name: str) -> Any:
+        """Mark a stage; stages nest.
+
+        Args:
+            name: its name, such as ``"forward"``.
+
+        Returns:
+            A context manager that is also a decorator.
+        """
+        return self._stage(name)
+
+    def step(self, tokens: int | None = None) -> Any:
+        """Mark a step: one iteration of the training loop, its batch fetch included.
+
+        Args:
+            tokens: tokens that this step trains on, for throughput; it may also be set inside,
+                as ``step.tokens``.
+
+        Returns:
+            A context manager that is also a decorator.
+        """
+        if self._state != "recording":
+            return active.step(tokens)
+        return self._track.here().step.given(tokens)
+
+    def lane(self, name: str) -> Any:
+        """Mark a lane: a top-level part of the program, whose time is no other lane's.
+
+        Args:
+            name: ``"setup"``, ``"train"``, ``"evaluate"`` or one of your own.
+
+        Returns:
+            A context manager that is also a decorator.
+        """
+        if self._state != "recording":
+            return active.lane(name)
+        return LaneContext(self._track.here(), name)
+
+    def steps(self, iterable: Iterable[Any], tokens: int | None = None) -> Iterator[Any]:
+        """Make every turn of a ``for`` loop a step; the fetch is its stage ``get_batch``.
+
+        Args:
+            iterable: what the loop runs over, such as a DataLoader.
+            tokens: tokens of each step, for throughput.
+
+        Yields:
+            The items of the iterable.
+        """
+        iterator = iter(iterable)
+        while True:
+            step = self.step(tokens)
+            step.__enter__()
+            try:
+                with self.stage("get_batch"):
+                    item = next(iterator)
+            except BaseException as error:
+                step.__exit__(type(error), error, None)
+                if isinstance(error, StopIteration):
+                    return
+                raise
+            try:
+                yield item
+            except BaseException as error:
+                step.__exit__(type(error), error, None)
+                raise
+            step.__exit__(None, None, None)
+
+    @property
+    def run(self) -> Run:
+        """What has been recorded so far, or the whole run once the profile has ended."""
+        return self._recorder.run("running" if self._state == "recording" else "finished")
+
+
+for _mark in (profile.stage, profile.step, profile.lane):
+    _mark._torchdynamo_inline = active._nothing_compiled  # type: ignore[attr-defined]
+
+
+def _for_rank(path: Path) -> Path:
+    rank, size = os.environ.get("RANK", ""), os.environ.get("WORLD_SIZE", "")
+    if rank.isdecimal() and size.isdecimal() and int(size) > 1:
+        return path.with_name(f"{path.stem}.rank{rank}{path.suffix}")
+    return path

@@ -1,0 +1,267 @@
+"""From marks to a run: one recorder for each profile, whatever way the marks come in."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import re
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from time import sleep
+from typing import Any
+
+from rnnprof import environment, marks, runfile
+from rnnprof.clocks import NAMES, Clock, Device, HostClock, SyncClock, find_device, need_device
+from rnnprof.errors import UsageError
+from rnnprof.model import Json, Lane, Run
+from rnnprof.recorder import snapshot
+from rnnprof.recorder.events import EventQueue
+from rnnprof.recorder.lanes import LaneTrack
+from rnnprof.recorder.steps import EventTree, Tree
+from rnnprof.schedule import Schedule
+
+MAX_TRACKS = 64
+RESOLVE_S = 10
+"""How long the end of a profile waits for the device's last events."""
+
+
+class Recorder:
+    """Holds the tracks of all threads, and saves what they recorded.
+
+    Args:
+        path: the run file, or None to save nothing.
+        clock: ``auto``, ``host``, ``sync``, ``event``, or a clock of the user's own.
+        schedule: number of warmup steps and the spacing of control steps.
+        save_every_s: time between two saves, in seconds.
+        device: the accelerator; None looks for the one that torch uses.
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        clock: str | Clock,
+        schedule: Schedule,
+        save_every_s: float,
+        device: Device | None = None,
+    ) -> None:
+        if isinstance(clock, str) and clock not in NAMES:
+            raise UsageError(f"clock={clock!r} is not known: give one of {', '.join(NAMES)}, or a clock")
+        if not isinstance(clock, str) and not isinstance(clock, Clock):
+            raise UsageError(f"a clock has `name` and `now()`; {type(clock).__name__} has not")
+        self.path = path
+        self.schedule = schedule
+        self.aborted = 0
+        self.queue: EventQueue | None = None
+        self._asked = clock if isinstance(clock, str) else clock.name
+        self._host: Clock = HostClock() if isinstance(clock, str) else clock
+        self._native = isinstance(clock, str) and bool(marks.fast.HAVE_CLOCK)
+        self._device = device
+        self._sync: SyncClock | None = None
+        self._unresolved = 0
+        self._pid = os.getpid()
+        self._save_every = round(save_every_s * 1e9)
+        self._local = threading.local()
+        self._lock = threading.RLock()
+        self._retired: tuple[Lane, ...] = ()
+        self._created = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+        self._environment: Json = {}
+        self._warmup_left = schedule.warmup
+        if self._asked in ("sync", "event") and device is None and isinstance(clock, str):
+            self._device = need_device(self._asked)
+        self._met = False
+        self._wall: int | None = None
+        self._start = 0
+        self._tracks: list[LaneTrack] = []
+        self._error: str | None = None
+
+    # ---- time -------------------------------------------------------------------------------
+
+    @property
+    def reading(self) -> Callable[[], int] | None:
+        """What stages read the time with; None is the native host clock."""
+        if self._sync is not None:
+            return self._sync.now
+        return None if self._native else self._host.now
+
+    def now(self) -> int:
+        """The host's reading, in nanoseconds."""
+        return self._host.now()
+
+    def settle(self) -> None:
+        """At the border of two lanes, let the device finish what the first one queued."""
+        if self._met and self._device is not None:
+            self._device.synchronize()
+
+    def meet_device(self) -> None:
+        """At the first step it is known which device the program uses."""
+        if self._met:
+            return
+        self._met = True
+        if self._device is None and self._asked == "auto":
+            self._device = find_device()
+        if self._device is None or self._asked == "host":
+            self._device = None
+            return
+        if self._asked != "sync":
+            self.queue = EventQueue(self._device)
+            self.schedule = Schedule(
+                "event",
+                ("host", "sync") if self._asked == "auto" else (),
+                self.schedule.warmup,
+                self.schedule.control_every,
+            )
+        else:
+            self.schedule = Schedule("sync", (), self.schedule.warmup, self.schedule.control_every)
+        # Stages outside steps are rare enough to synchronize at both ends.
+        self._sync = SyncClock(self._device, self._host)
+
+    def kinds_for(self, lane: str) -> Callable[[], str]:
+        """How the kinds of step are chosen in a lane: only training has warmup and control."""
+        if lane == "train":
+            return self.schedule.next
+        main = self.schedule.main
+        return lambda: main
+
+    def new_tree(self, track: LaneTrack, kind: str) -> Tree:
+        """The tree for steps of one kind, timed as that kind is."""
+        host = None if self._native else self._host.now
+        timed_as = self.schedule.main if kind in ("warmup", "control") else kind
+        if timed_as == "event" and self.queue is not None:
+            return EventTree(track, kind == "control", host, self.queue)
+        if timed_as == "sync" and self._device is not None:
+            return Tree(track, kind == "control", SyncClock(self._device, self._host).now)
+        return Tree(track, kind == "control", host)
+
+    # ---- threads ----------------------------------------------------------------------------
+
+    def track(self) -> LaneTrack:
+        """The track of the calling thread; made at its first mark."""
+        found: LaneTrack | None = getattr(self._local, "track", None)
+        if found is None:
+            with self._lock:
+                found = LaneTrack(self, _lane_of_thread(), thread=True)
+                found.closed = self._wall is not None
+                self._retire_dead()
+                self._tracks.append(found)
+            self._local.track = found
+        return found
+
+    def _retire_dead(self) -> None:
+        if len(self._tracks) < MAX_TRACKS:
+            return
+        alive = {thread.ident for thread in threading.enumerate()}
+        main, *others = self._tracks
+        dead = [track for track in others if track.owner not in alive]
+        self._retired = snapshot.merged([*self._retired, *self._lanes(dead)])
+        self._tracks = [main, *(track for track in others if track.owner in alive)]
+
+    def _lanes(self, tracks: list[LaneTrack]) -> list[Lane]:
+        now = self.now()
+        return [snapshot.lane(state, track, now) for track in tracks for state in list(track.lanes.values())]
+
+    # ---- begin, save, end -------------------------------------------------------------------
+
+    def begin(self) -> LaneTrack:
+        """Start recording on this thread, and write a first, empty run file."""
+        self._environment = environment.collect()
+        self._start = self.now()
+        track = LaneTrack(self, "setup")
+        self._tracks.append(track)
+        self._local.track = track
+        self.save("running")
+        if self.path is not None:
+            track.deadline = self.now() + self._save_every
+        return track
+
+    def save_now(self, track: LaneTrack) -> None:
+        """Save because it is time; a disk that is full now may not be so at the end."""
+        began = self.now()
+        try:
+            self.save("running")
+        except runfile.RunFileError as error:
+            self._error = str(error)
+        # Saving may take no more than one part in 200 of the run.
+        took = self.now() - began
+        track.deadline = self.now() + max(self._save_every, 200 * took)
+
+    def save(self, ended: str) -> None:
+        """Write the run file, unless this is a forked child."""
+        if self.path is not None and os.getpid() == self._pid:
+            runfile.save(self.run(ended), self.path)
+
+    def end(self, ended: str) -> list[str]:
+        """Stop recording, save, and return the names of what was still open."""
+        self._resolve()
+        left = []
+        for track in list(self._tracks):
+            if track is self._tracks[0]:
+                left = track.close()
+            track.closed = True
+        self._wall = self.now() - self._start
+        if left and ended != "finished":
+            left = []
+        self._left = left
+        self._environment.update(environment.at_end())
+        self.save(ended)
+        return left
+
+    def _resolve(self) -> None:
+        if self.queue is None:
+            return
+        for _ in range(RESOLVE_S * 1000):
+            self.queue.poll()
+            if not len(self.queue):
+                return
+            sleep(0.001)
+        self._unresolved = len(self.queue)
+
+    def disown(self) -> None:
+        """In a forked child: record nothing more, and leave the parent's file alone."""
+        for track in self._tracks:
+            track.closed = True
+
+    # ---- the run ----------------------------------------------------------------------------
+
+    def run(self, ended: str = "running") -> Run:
+        """What has been recorded so far."""
+        wall = self.now() - self._start if self._wall is None else self._wall
+        with self._lock:
+            lanes = snapshot.merged([*self._lanes(self._tracks), *self._retired])
+        return Run(
+            created=self._created,
+            ended=ended,
+            wall_ns=wall,
+            clock=self._asked,
+            schedule=dict(self.schedule.as_numbers()),
+            lanes=lanes,
+            environment=self._environment,
+            notes=tuple(self._notes()),
+            rank=int(self._environment.get("rank", 0)),
+            world_size=int(self._environment.get("world_size", 1)),
+        )
+
+    def _notes(self) -> list[Json]:
+        notes: list[Json] = []
+        if self.aborted:
+            notes.append({"code": "aborted_steps", "count": self.aborted})
+        refused = sum(track.refused for track in self._tracks)
+        if refused:
+            notes.append({"code": "too_many_stages", "limit": marks.MAX_STAGES, "count": refused})
+        if self._unresolved:
+            notes.append({"code": "unresolved_events", "count": self._unresolved})
+        if self.queue is not None and self.queue.dropped_spans:
+            notes.append({"code": "dropped_spans", "count": self.queue.dropped_spans})
+        if getattr(self, "_left", None):
+            notes.append({"code": "open_at_end", "stages": self._left})
+        if not marks.NATIVE:
+            notes.append({"code": "python_marks"})
+        if self._error:
+            notes.append({"code": "save_failed", "message": self._error})
+        return notes
+
+
+def _lane_of_thread() -> str:
+    """The thread's name without its numbers: the threads of a pool share a lane."""
+    name = re.sub(r"[-_ ]?\d+", "", threading.current_thread().name).strip()
+    return f"thread {name[:80] or 'unnamed'}"

@@ -1,0 +1,119 @@
+"""Stages timed by events on the device's stream, resolved when they have happened.
+
+Nothing here waits for the device: a step's events queue up, and are read at the end of a later
+step, when the device has got there.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from rnnprof.clocks import Device, EventPool
+from rnnprof.marks import Stage, Tally
+
+Span = tuple[Tally, Any, Any]
+
+MAX_WAITING = 512
+"""Steps whose events may be outstanding; while there are more, steps are timed by the host."""
+MAX_SPANS = 4096
+"""Spans of one step that get events; a step with more keeps the first ones."""
+
+
+class EventQueue:
+    """The events of steps that the device has not reached yet.
+
+    Args:
+        device: the accelerator.
+    """
+
+    def __init__(self, device: Device) -> None:
+        self.device = device
+        self.pool = EventPool(device)
+        self.mark = self.pool.mark
+        self.spans: list[Span] = []
+        self.dropped_spans = 0
+        self._waiting: deque[tuple[Any, list[Span], int]] = deque()
+
+    @property
+    def full(self) -> bool:
+        """Whether the device lags so far behind that no further step may queue events."""
+        return len(self._waiting) >= MAX_WAITING
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, tally: Tally, opened: Any, closed: Any) -> None:
+        """Note a span of the step that is under way."""
+        if len(self.spans) < MAX_SPANS:
+            self.spans.append((tally, opened, closed))
+            return
+        self.dropped_spans += 1
+        self.pool.give_back(opened)
+        self.pool.give_back(closed)
+
+    def finish(self, tree: Any, opened: Any, closed: Any, wall_ns: int) -> None:
+        """Queue the step that ends now; its own span is the last to be read."""
+        spans, self.spans = self.spans, []
+        spans.append((tree.series, opened, closed))
+        self._waiting.append((tree, spans, wall_ns))
+
+    def drop(self) -> None:
+        """Forget the spans of the step that is under way."""
+        for _, opened, closed in self.spans:
+            self.pool.give_back(opened)
+            self.pool.give_back(closed)
+        self.spans = []
+
+    def poll(self) -> None:
+        """Read the steps that the device has finished, oldest first; never waits."""
+        done, elapsed, give_back = self.device.done, self.device.elapsed_ns, self.pool.give_back
+        while self._waiting and done(self._waiting[0][1][-1][2]):
+            tree, spans, wall_ns = self._waiting.popleft()
+            for tally, opened, closed in spans:
+                tally.add(elapsed(opened, closed))
+                give_back(opened)
+                give_back(closed)
+            tree.resolved(wall_ns)
+
+
+class EventStage(Stage):
+    """A stage inside a step that is timed by events; its ``clock`` is the queue."""
+
+    __slots__ = ("opened",)
+
+    opened: Any
+
+    def __enter__(self) -> Any:
+        if not self.open():
+            return self.track.misplaced_enter(self)
+        try:
+            self.opened = self.clock.mark()  # type: ignore[attr-defined]
+        except BaseException:
+            self.track.current = self.parent
+            raise
+        return None
+
+    def __exit__(self, kind: Any = None, value: Any = None, traceback: Any = None) -> Any:
+        if not self.close():
+            return self.track.misplaced_exit(self, kind is not None)
+        queue: Any = self.clock
+        try:
+            queue.add(self.tally, self.opened, queue.mark())
+        except BaseException:
+            # The user's exception matters more than a device that died with it.
+            if kind is None:
+                raise
+        return None
+
+
+class EventRoot(Stage):
+    """The root of a step that is timed by events: itself on the host's clock as well."""
+
+    __slots__ = ("queue",)
+
+    queue: EventQueue
+
+    def child(self, name: str) -> Stage:
+        """A stage directly in the step."""
+        return EventStage(self.track, name, self, self.queue)  # type: ignore[arg-type]

@@ -1,0 +1,234 @@
+"""Lanes: the top-level parts of a program, which follow each other and never overlap."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rnnprof.errors import NestingError, UsageError
+from rnnprof.marks import Shadow, Stage, Tally, Track, chain, decorate
+from rnnprof.recorder.steps import EventTree, Step, Tree
+from rnnprof.stages import OWN
+
+MAX_LANES = 32
+
+
+class LaneState:
+    """One lane of one thread while it is recorded.
+
+    Args:
+        track: the thread's track.
+        name: the lane's name.
+        thread: whether the lane is a whole thread beside the main one.
+    """
+
+    def __init__(self, track: LaneTrack, name: str, thread: bool = False) -> None:
+        self.track = track
+        self.name = name
+        self.thread = thread
+        self.root = Stage(track, name, None, track.recorder.reading)
+        self.step = Step(track)
+        self.trees: dict[str, Tree] = {}
+        self.enclosed: dict[Tally, int] = {}
+        self.next_kind: Callable[[], str] | None = None
+
+    def next_tree(self) -> Tree:
+        """The tree of the step that begins now, as the schedule has it."""
+        if self.next_kind is None:
+            self.next_kind = self.track.recorder.kinds_for(self.name)
+        kind = self.next_kind()
+        queue = self.track.recorder.queue
+        if queue is not None and queue.full:
+            kind = "host"
+        tree = self.trees.get(kind)
+        if tree is None:
+            tree = self.trees[kind] = self.track.recorder.new_tree(self.track, kind)
+        return tree
+
+
+class LaneTrack(Track):
+    """One thread's track, with its lanes and the steps in them.
+
+    Args:
+        recorder: the profile's recorder.
+        first: the lane that is open from the beginning.
+        thread: whether this is a thread beside the main one.
+    """
+
+    def __init__(self, recorder: Any, first: str, thread: bool = False) -> None:
+        super().__init__()
+        self.recorder = recorder
+        self.lanes: dict[str, LaneState] = {}
+        self._around: list[tuple[LaneState, Any, bool, int]] = []
+        self._implicit = not thread
+        self.lane = self._lane(first, thread)
+        self.current = self.lane.root
+        self.lane.root.start = recorder.now()
+
+    @property
+    def step(self) -> Step:
+        """The step of the open lane."""
+        return self.lane.step
+
+    def here(self) -> LaneTrack:
+        """The track of the calling thread."""
+        found: LaneTrack = self.recorder.track()
+        return found
+
+    def _lane(self, name: str, thread: bool = False) -> LaneState:
+        if not isinstance(name, str) or not name:
+            raise UsageError(f"a lane's name is a non-empty string, not {name!r}")
+        state = self.lanes.get(name)
+        if state is None:
+            if len(self.lanes) >= MAX_LANES:
+                raise UsageError(f"more than {MAX_LANES} lanes: use stages for the parts of a lane")
+            state = self.lanes[name] = LaneState(self, name, thread)
+        return state
+
+    def lane_for_step(self) -> LaneState:
+        """The lane of the step that begins now: the first step ends the set-up."""
+        self.recorder.meet_device()
+        if self._implicit and not self._around and self.lane.name == "setup":
+            self._switch("train")
+        return self.lane
+
+    def _switch(self, name: str) -> None:
+        """Turn the base lane into another; stages that are open go on in the new one."""
+        self._implicit = False
+        now = self.recorder.now()
+        opened = list(chain(self.current))
+        for stage in opened:
+            stage.tally.add(now - stage.start)
+        self.lane = self._lane(name)
+        self.current = self.lane.root
+        self.lane.root.start = now
+        for old in reversed(opened[:-1]):
+            new = self.stage(old.name)
+            if not isinstance(new, Stage):
+                new = Shadow(self, old.name, self.current, old.clock)
+            new.start = now
+            self.current = new
+            self.redirects.setdefault(old, []).append(new)
+
+    def enter_lane(self, name: str) -> None:
+        """Pause the open lane, with its step and stages, and enter another."""
+        if self.closed:
+            return
+        state = self._lane(name)
+        if state is self.lane or any(state is around[0] for around in self._around):
+            raise NestingError(f"lane {name!r} was entered while it is open already")
+        self.recorder.settle()
+        now = self.recorder.now()
+        if self.lane.step.open:
+            tree = self.lane.step.pause()
+            if not isinstance(tree, EventTree):
+                self.write_through()
+        self._around.append((self.lane, self.current, self.journaling, now))
+        self.journaling = False
+        self.lane = state
+        self.current = state.root
+        state.root.start = now
+
+    def leave_lane(self, name: str, failed: bool) -> None:
+        """Close the open lane and go on where the one around it was paused."""
+        if self.closed:
+            return
+        if self.lane.name != name or not self._around:
+            if failed:
+                return
+            raise NestingError(f"lane {name!r} was closed, but it is not the open one")
+        self.recorder.settle()
+        now = self.recorder.now()
+        left = "" if failed or self.current is self.lane.root else self.current.name  # type: ignore[union-attr]
+        for stage in chain(self.current):
+            stage.tally.add(now - stage.start)
+        self.lane, self.current, self.journaling, since = self._around.pop()
+        self.shift(now - since, [*chain(self.current), *self._outside(), self.lane.root])
+        if not self.lane.step.open:
+            self.overdue_at(now)
+        if left:
+            raise NestingError(f"lane {name!r} was closed while stage {left!r} in it is still open")
+
+    def _outside(self) -> list[Any]:
+        """The open stages around the open step."""
+        return list(chain(self.lane.step.outer)) if self.lane.step.open else []
+
+    def shift(self, ns: int, stages: list[Any]) -> None:
+        """Take time that belongs elsewhere out of spans that are open."""
+        for stage in set(stages):
+            stage.start += ns
+
+    def enclosed(self, outer: Any, ns: int) -> None:
+        """Note that a step of that length ran inside a stage that was open around it."""
+        enclosed = self.lane.enclosed
+        enclosed[outer.tally] = enclosed.get(outer.tally, 0) + ns
+
+    def between_steps(self, now: int) -> None:
+        """The step's end is the time for everything that must not be in a step."""
+        queue = self.recorder.queue
+        if queue is not None:
+            queue.poll()
+        self.overdue_at(now)
+
+    def overdue_at(self, now: int) -> None:
+        """Save, if it is time."""
+        if now > self.deadline:
+            self.overdue(now)
+
+    def overdue(self, now: int) -> None:
+        """Save; the time it takes is rnnprof's own stage, and no other's."""
+        self.recorder.save_now(self)
+        end = self.recorder.now()
+        own = self.lane.root.children.get(OWN)
+        if own is None:
+            own = self.lane.root.children[OWN] = Stage(self, OWN, self.lane.root, self.lane.root.clock)
+        own.tally.add(end - now)
+        self.shift(end - now, [stage for stage in chain(self.current) if stage.parent is not None])
+
+    def open_ns(self, state: LaneState, now: int) -> int | None:
+        """How long the lane's open visit has lasted, without the lanes inside it; None if shut."""
+        if state is self.lane:
+            return max(now - state.root.start, 0)
+        for lane, _, _, paused in self._around:
+            if lane is state:
+                return max(paused - state.root.start, 0)
+        return None
+
+    def close(self) -> list[str]:
+        """End all lanes; return the names of what was still open."""
+        now = self.recorder.now()
+        opened = [stage.name for stage in chain(self.current) if stage.parent is not None]
+        if self.lane.step.open:
+            opened.append("step")
+            self.lane.step.abandon()
+        while True:
+            for stage in chain(self.current):
+                stage.tally.add(now - stage.start)
+            if not self._around:
+                break
+            opened.append(self.lane.name)
+            self.lane, self.current, _, since = self._around.pop()
+            if self.lane.step.open:
+                opened.append("step")
+                self.lane.step.abandon()
+            self.shift(now - since, [*chain(self.current), self.lane.root])
+        self.closed = True
+        return opened
+
+
+class LaneContext:
+    """The context manager and decorator of `prof.lane(name)`."""
+
+    def __init__(self, track: Any, name: str) -> None:
+        self._track = track
+        self._name = name
+
+    def __enter__(self) -> None:
+        self._track.enter_lane(self._name)
+
+    def __exit__(self, kind: Any, value: Any, traceback: Any) -> None:
+        self._track.leave_lane(self._name, kind is not None)
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        track, name = self._track, self._name
+        return decorate(lambda: LaneContext(track.here(), name), f"lane({name!r})", function)

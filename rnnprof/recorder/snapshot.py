@@ -1,0 +1,125 @@
+"""What has been recorded, as the immutable run of `model`; taken while recording goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from rnnprof.marks import Stage, Tally
+from rnnprof.model import Lane, Series, Timeline
+from rnnprof.model import Stage as SavedStage
+from rnnprof.recorder.lanes import LaneState, LaneTrack
+from rnnprof.recorder.timeline import Buckets
+
+
+def series(tally: Tally) -> Series:
+    """A tally as it is saved."""
+    bins = tally.bins()
+    return Series(
+        count=tally.count,
+        total_ns=tally.total,
+        min_ns=tally.least,
+        max_ns=tally.most,
+        bins=tuple(bins),
+        counts=tuple(bins.values()),
+    )
+
+
+def stages(root: Any, buckets: Buckets | None, enclosed: dict[Tally, int] | None = None) -> tuple[SavedStage, ...]:
+    """The stages below a root, without those that no span has ended in yet."""
+    found = []
+    for child in list(root.children.values()):
+        if not isinstance(child, Stage):
+            continue
+        inside = stages(child, buckets, enclosed)
+        if child.tally.count or inside:
+            found.append(
+                SavedStage(
+                    name=child.name,
+                    series=series(child.tally),
+                    timeline=buckets.timeline(child.tally) if buckets else Timeline(),
+                    stages=inside,
+                    steps_ns=(enclosed or {}).get(child.tally, 0),
+                )
+            )
+    return tuple(found)
+
+
+def lane(state: LaneState, track: LaneTrack, now: int) -> Lane:
+    """One lane; a visit that is still open counts up to now."""
+    saved = stages(state.root, None, state.enclosed)
+    steps = {kind: tree.result(stages, series) for kind, tree in list(state.trees.items())}
+    visits = series(state.root.tally)
+    if state.thread:
+        # When a thread stopped working is not known: its lane is as long as its marks.
+        total = sum(s.series.total_ns for s in saved) + sum(s.wall.total_ns for s in steps.values())
+        visits = Series(count=1, total_ns=total, min_ns=total, max_ns=total)
+    elif not track.closed:
+        visits = _with_open_visit(visits, track.open_ns(state, now))
+    return Lane(name=state.name, thread=state.thread, series=visits, stages=saved, steps=steps)
+
+
+def _with_open_visit(visits: Series, ns: int | None) -> Series:
+    if ns is None:
+        return visits
+    if not visits.count:
+        return Series(count=1, total_ns=ns, min_ns=ns, max_ns=ns)
+    return Series(
+        count=visits.count + 1,
+        total_ns=visits.total_ns + ns,
+        min_ns=min(visits.min_ns, ns),
+        max_ns=max(visits.max_ns, ns),
+        bins=visits.bins,
+        counts=visits.counts,
+    )
+
+
+def merged(lanes: Iterable[Lane]) -> tuple[Lane, ...]:
+    """Lanes of the same name become one: a pool's threads come and go."""
+    found: dict[str, Lane] = {}
+    for one in lanes:
+        other = found.get(one.name)
+        found[one.name] = one if other is None else _join(other, one)
+    return tuple(found.values())
+
+
+def _join(a: Lane, b: Lane) -> Lane:
+    return Lane(
+        name=a.name,
+        thread=a.thread,
+        series=_add(a.series, b.series),
+        stages=_join_stages(a.stages, b.stages),
+        steps=a.steps or b.steps,
+    )
+
+
+def _join_stages(a: tuple[SavedStage, ...], b: tuple[SavedStage, ...]) -> tuple[SavedStage, ...]:
+    found = {stage.name: stage for stage in a}
+    for stage in b:
+        other = found.get(stage.name)
+        if other is not None:
+            stage = SavedStage(
+                name=stage.name,
+                series=_add(other.series, stage.series),
+                stages=_join_stages(other.stages, stage.stages),
+                steps_ns=other.steps_ns + stage.steps_ns,
+            )
+        found[stage.name] = stage
+    return tuple(found.values())
+
+
+def _add(a: Series, b: Series) -> Series:
+    if not a.count or not b.count:
+        return a if a.count else b
+    bins = dict(zip(a.bins, a.counts, strict=True))
+    for key, count in zip(b.bins, b.counts, strict=True):
+        bins[key] = bins.get(key, 0) + count
+    keys = sorted(bins)
+    return Series(
+        count=a.count + b.count,
+        total_ns=a.total_ns + b.total_ns,
+        min_ns=min(a.min_ns, b.min_ns),
+        max_ns=max(a.max_ns, b.max_ns),
+        bins=tuple(keys),
+        counts=tuple(bins[key] for key in keys),
+    )

@@ -1,0 +1,168 @@
+"""Which box goes into which row and column; a loop becomes a racetrack, other lanes plain rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from rnnprof.renderers.flowchart.graph import Box, Graph, Group, Lane, leaves
+
+Leaf = tuple[Box, tuple[Group, ...]]
+
+_SPLIT = 3.0  # a divided container is worse than four empty columns
+_SLACK = 0.15
+_ROW = 1.5
+_WORTH = 0.05  # shares from here on make a box worth two columns
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A box in its row: the containers around it, its first column and how many it spans."""
+
+    box: Box
+    groups: tuple[Group, ...]
+    col: int
+    span: int = 1
+
+
+@dataclass(frozen=True)
+class Row:
+    """Cells from left to right; ``back`` when the flow runs from right to left."""
+
+    cells: tuple[Cell, ...]
+    back: bool = False
+
+
+@dataclass(frozen=True)
+class Grid:
+    """All lanes in one grid of columns.
+
+    Args:
+        columns: how many there are.
+        width: how many of them the loop takes.
+        rows: the rows of each lane, by its key.
+        turns: how many rows of the loop's lane belong to the loop.
+        splits: how many containers are divided between rows.
+    """
+
+    columns: int
+    width: int
+    rows: dict[str, list[Row]] = field(default_factory=dict)
+    turns: int = 0
+    splits: int = 0
+
+
+def grid(graph: Graph, columns: int) -> Grid:
+    """Lay all lanes into a grid with that many columns, two at least."""
+    rows: dict[str, list[Row]] = {}
+    width, turns, splits = 0, 0, 0
+    for lane in graph.lanes:
+        if lane.key == graph.loop:
+            track, width, cut = racetrack(list(leaves(lane.flow)), columns)
+            turns = len(track)
+            rest, more = _plain(list(leaves(lane.loose)), columns, 1)
+            rows[lane.key], splits = track + rest, splits + cut + more
+        else:
+            rows[lane.key], cut = _plain(_all(lane), columns, 0)
+            splits += cut
+    return Grid(columns, width, rows, turns, splits)
+
+
+def racetrack(boxes: list[Leaf], columns: int) -> tuple[list[Row], int, int]:
+    """Rows that run right, left, right, left, so that the last ends below the first box.
+
+    The number of rows is even and as small as ``columns`` allows; the last row leaves its left
+    column to the decision. Among the widths that need no more rows, the one is taken that divides
+    the fewest containers and leaves the fewest empty columns.
+
+    Args:
+        boxes: the loop's boxes in order, one at least.
+        columns: the greatest width.
+
+    Returns:
+        The rows, how many columns they take, and how many containers are divided.
+    """
+    count = 2 * max(1, math.ceil((len(boxes) + 1) / (2 * columns)))
+    best: tuple[float, int, list[int]] | None = None
+    for width in range(2, columns + 1):
+        rooms = [width] * (count - 1) + [width - 1]
+        found = _breaks(boxes, rooms, _SLACK, len(boxes) <= 2)
+        if found and (best is None or found[0] < best[0]):
+            best = found[0], width, found[1]
+    if best is None:  # too few boxes for that many rows; cannot happen with the smallest even number
+        raise ValueError(f"{len(boxes)} boxes do not fit into {count} rows of {columns}")
+    _, width, ends = best
+    rows, start = [], 0
+    for at, end in enumerate(ends):
+        last = at == len(ends) - 1
+        row = _spread(boxes[start:end], width - last, bool(at % 2), int(last))
+        rows.append(row)
+        start = end
+    return rows, width, _cut(boxes, ends)
+
+
+def _plain(boxes: list[Leaf], columns: int, first: int) -> tuple[list[Row], int]:
+    if not boxes:
+        return [], 0
+    room = max(columns - first, 1)
+    least = math.ceil(len(boxes) / room)
+    found = [(_breaks(boxes, [room] * n, 0.001, False), n) for n in (least, least + 1) if n <= len(boxes)]
+    _, ends = min((result[0] + _ROW * n, result[1]) for result, n in found if result)
+    rows, start = [], 0
+    for end in ends:
+        cells = [Cell(box, groups, first + at) for at, (box, groups) in enumerate(boxes[start:end])]
+        rows.append(Row(tuple(cells)))
+        start = end
+    return rows, _cut(boxes, ends)
+
+
+def _breaks(boxes: list[Leaf], rooms: Sequence[int], slack: float, open_end: bool) -> tuple[float, list[int]] | None:
+    """The cheapest way to break a sequence into rows with that much room: cost and ends of the rows."""
+    best: dict[int, tuple[float, list[int]]] = {0: (0.0, [])}
+    for at, room in enumerate(rooms):
+        step: dict[int, tuple[float, list[int]]] = {}
+        last = at == len(rooms) - 1
+        for start, (cost, ends) in best.items():
+            for end in range(start if last and open_end else start + 1, min(start + room, len(boxes)) + 1):
+                price = cost + slack * (room - end + start) ** 2 * (1 + 0.01 * (len(rooms) - at))
+                price += _SPLIT * _shared(boxes, end)
+                if end not in step or price < step[end][0]:
+                    step[end] = price, [*ends, end]
+        best = step
+    return best.get(len(boxes))
+
+
+def _shared(boxes: list[Leaf], at: int) -> int:
+    """How many containers hold both the box before and the box after a break."""
+    if not 0 < at < len(boxes):
+        return 0
+    return sum(one is two for one, two in zip(boxes[at - 1][1], boxes[at][1], strict=False))
+
+
+def _cut(boxes: list[Leaf], ends: list[int]) -> int:
+    return sum(_shared(boxes, end) for end in ends[:-1])
+
+
+def _spread(boxes: list[Leaf], room: int, back: bool, first: int) -> Row:
+    """A row that reaches from side to side: heavy boxes take two columns, then arrows become longer."""
+    spans = [1] * len(boxes)
+    slack = room - len(boxes)
+    if len(boxes) == 1 and not first:
+        spans, slack = [room], 0
+    for at in sorted(range(len(boxes)), key=lambda i: -(boxes[i][0].share or 0)):
+        if slack and (boxes[at][0].share or 0) >= _WORTH:
+            spans[at], slack = spans[at] + 1, slack - 1
+    cells, col = [], 0
+    for at, (box, groups) in enumerate(boxes):
+        skipped = round(at * slack / (len(boxes) - 1)) if len(boxes) > 1 else 0
+        left = col + skipped
+        cells.append(Cell(box, groups, first + (room - left - spans[at] if back else left), spans[at]))
+        col += spans[at]
+    return Row(tuple(reversed(cells) if back else cells), back)
+
+
+
+
+def _all(lane: Lane) -> list[Leaf]:
+    return list(leaves((*lane.flow, *lane.loose)))

@@ -1,0 +1,135 @@
+"""A scene as SVG: drawn without any program, safe to open, readable without colour."""
+
+from __future__ import annotations
+
+from rnnprof.renderers.flowchart import theme
+from rnnprof.renderers.flowchart.escape import xml
+from rnnprof.renderers.flowchart.graph import Graph
+from rnnprof.renderers.flowchart.layout import layout
+from rnnprof.renderers.flowchart.legend import ARROW
+from rnnprof.renderers.flowchart.scene import Legend, Panel, Rect, Scene, Text, Wire
+from rnnprof.renderers.flowchart.text import printable, width
+
+_FONT = "Helvetica, Arial, DejaVu Sans, sans-serif"
+_STYLE = (
+    "polyline{fill:none;stroke-linejoin:round}"
+    f".flow,.back{{stroke:#{theme.WIRE};stroke-width:1.5}}"
+    f".once{{stroke:#{theme.WIRE};stroke-width:1.5;stroke-dasharray:5 3}}"
+    f".hot{{stroke:#{theme.HOT};stroke-width:4.2}}"
+)
+
+
+def svg(graph: Graph) -> str:
+    """Write a graph as one SVG document (SVG 1.1, https://www.w3.org/TR/SVG11/).
+
+    It holds no script and no reference to anything outside it, has its own white ground, and names
+    itself for screen readers.
+    """
+    scene = layout(graph, printable)
+    wide, high = _n(scene.width), _n(scene.height)
+    out = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high}" width="{wide}" height="{high}" '
+        f'role="img" aria-labelledby="title desc" font-family="{_FONT}">',
+        '<title id="title">rnnprof flow chart: where the time went</title>',
+        f'<desc id="desc">{xml(_description(graph, scene))}</desc>',
+        f"<defs>{_marker('a', theme.WIRE, 9, 9)}{_marker('h', theme.HOT, 14, 7)}{_ramp()}</defs>",
+        f"<style>{_STYLE}</style>",
+        f'<rect width="{wide}" height="{high}" fill="#{theme.PAPER}"/>',
+    ]
+    out += [_panel(panel) for panel in (*scene.lanes, *scene.containers)]
+    out += [_wire(wire) for wire in scene.wires]
+    out += [_panel(panel) for panel in scene.boxes]
+    if scene.decision:
+        out.append(_decision(*scene.decision))
+    out += [_text(wire.label) for wire in scene.wires if wire.label]
+    out += [_text(text) for text in scene.texts]
+    out += _legend(scene.legend)
+    return "\n".join([*out, "</svg>", ""])
+
+
+def _n(value: float) -> str:
+    return f"{value:.1f}".rstrip("0").rstrip(".")
+
+
+def _description(graph: Graph, scene: Scene) -> str:
+    boxes = "; ".join(printable(panel.title) for panel in scene.boxes if panel.title)
+    lanes = "; ".join(printable(panel.title) for panel in scene.lanes)
+    return f"Numbers are the {graph.basis}. Lanes: {lanes}. Stages: {boxes}."
+
+
+def _marker(key: str, colour: str, size: int, ref: int) -> str:
+    return (
+        f'<marker id="{key}" viewBox="0 0 10 10" refX="{ref}" refY="5" markerWidth="{size}" markerHeight="{size}" '
+        f'markerUnits="userSpaceOnUse" orient="auto"><path d="M0 0L10 5L0 10L3 5Z" fill="#{colour}"/></marker>'
+    )
+
+
+def _ramp() -> str:
+    """The scale is linear between its stops, for a place on it is the square root of a share."""
+    last = len(theme.STOPS) - 1
+    stops = "".join(f'<stop offset="{_n(100 * i / last)}%" stop-color="#{c}"/>' for i, c in enumerate(theme.STOPS))
+    return f'<linearGradient id="ramp">{stops}</linearGradient>'
+
+
+def _rect(rect: Rect, more: str) -> str:
+    return f'<rect x="{_n(rect.x)}" y="{_n(rect.y)}" width="{_n(rect.w)}" height="{_n(rect.h)}" {more}/>'
+
+
+def _panel(panel: Panel) -> str:
+    rect, radius = panel.rect, _n(panel.radius)
+    out = [f"<g><title>{xml(printable(panel.title))}</title>" if panel.title else "<g>"]
+    out.append(_rect(rect, f'rx="{radius}" fill="#{panel.fill}"'))
+    r = panel.radius
+    if panel.tab:
+        out.append(
+            f'<path d="M{_n(rect.x + panel.tab)} {_n(rect.y)}H{_n(rect.x + r)}a{_n(r)} {_n(r)} 0 0 0 {_n(-r)} {_n(r)}'
+            f'V{_n(rect.bottom - r)}a{_n(r)} {_n(r)} 0 0 0 {_n(r)} {_n(r)}H{_n(rect.x + panel.tab)}Z" '
+            f'fill="#{panel.tab_fill}"/>'
+        )
+    if panel.bar >= 0.3:
+        inner = Rect(rect.x + r, rect.bottom - 5.5, max(panel.bar, 1.0), 4.0)
+        out.append(_rect(inner, f'fill="#{panel.line}"'))
+    dash = ' stroke-dasharray="4 2.5"' if panel.dashed else ""
+    out.append(_rect(rect, f'rx="{radius}" fill="none" stroke="#{panel.line}" stroke-width="{panel.weight}"{dash}'))
+    out += [_text(text) for text in panel.texts]
+    return "".join([*out, "</g>"])
+
+
+def _wire(wire: Wire) -> str:
+    points = " ".join(f"{_n(x)},{_n(y)}" for x, y in wire.points)
+    head = f' marker-end="url(#{"h" if wire.kind == "hot" else "a"})"' if wire.head else ""
+    return f'<polyline class="{wire.kind}" points="{points}"{head}/>'
+
+
+def _decision(rect: Rect, texts: tuple[Text, ...]) -> str:
+    points = f"{_n(rect.x)},{_n(rect.cy)} {_n(rect.cx)},{_n(rect.y)} {_n(rect.right)},{_n(rect.cy)} "
+    points += f"{_n(rect.cx)},{_n(rect.bottom)}"
+    shape = f'<polygon points="{points}" fill="#{theme.PAPER}" stroke="#{theme.WIRE}" stroke-width="1.5"/>'
+    return shape + "".join(_text(text) for text in texts)
+
+
+def _text(text: Text) -> str:
+    weight = ' font-weight="700"' if text.bold else ""
+    anchor = "" if text.anchor == "start" else f' text-anchor="{text.anchor}"'
+    turn = f' transform="rotate(-90 {_n(text.x)} {_n(text.y)})"' if text.turned else ""
+    plate = ""
+    if text.ground:
+        wide = width(text.string, text.size, text.bold) + 8
+        plate = _rect(
+            Rect(text.x - wide / 2, text.y - text.size, wide, text.size + 4), f'fill="#{text.ground}"{turn}'
+        )
+    return (
+        f'{plate}<text x="{_n(text.x)}" y="{_n(text.y)}" font-size="{_n(text.size)}"{weight}{anchor}{turn} '
+        f'fill="#{text.colour}">{xml(text.string)}</text>'
+    )
+
+
+def _legend(legend: Legend) -> list[str]:
+    out = []
+    for (x, y), kind, text in legend.samples:
+        out.append(_wire(Wire("", "", ((x, y), (x + ARROW, y)), kind)) + _text(text))
+    out.append(_rect(legend.ramp, f'fill="url(#ramp)" stroke="#{theme.WIRE}" stroke-width="0.6"'))
+    for x, text in legend.ticks:
+        y = legend.ramp.bottom
+        out.append(f'<path d="M{_n(x)} {_n(y)}v3" stroke="#{theme.WIRE}" stroke-width="0.8"/>{_text(text)}')
+    return out + [_text(text) for text in legend.texts]

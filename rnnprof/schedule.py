@@ -1,0 +1,62 @@
+"""Which kind each step is: warmup first, then blocks in which the kinds are mixed at random."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+
+from rnnprof.errors import UsageError
+
+DEFAULT_WARMUP = 5
+DEFAULT_CONTROL_EVERY = 16
+
+
+class Schedule:
+    """Deals the kinds of step.
+
+    After warmup, steps come in blocks of ``control_every``: one control step, a few of the rare
+    kinds, the rest of the main kind. The order within a block is random, so that nothing periodic
+    in the loop (a log line every 200 steps) always meets the same kind; the generator is our own,
+    seeded, so that the user's random stream stays as it was and a run can be repeated.
+
+    Args:
+        main: the kind of most steps.
+        rare: kinds of which each block holds one.
+        warmup: number of first steps that are left out of the statistics.
+        control_every: steps in a block; 0 for no control steps.
+    """
+
+    def __init__(
+        self,
+        main: str = "host",
+        rare: tuple[str, ...] = (),
+        warmup: int = DEFAULT_WARMUP,
+        control_every: int = DEFAULT_CONTROL_EVERY,
+    ) -> None:
+        self.main = main
+        self.rare = rare
+        self.warmup = _whole("warmup", warmup)
+        self.control_every = _whole("control_every", control_every)
+        if control_every and control_every < len(rare) + 2:
+            raise UsageError(f"control_every={control_every} leaves no measured step: use 8 or more, or 0")
+        self._random = random.Random(1111)
+        self._block: list[str] = ["warmup"] * warmup
+
+    def next(self) -> str:
+        """The kind of the next step."""
+        if not self._block:
+            special = [*self.rare, "control"] if self.control_every else list(self.rare)
+            size = self.control_every or 8 * (len(special) + 1)
+            self._block = special + [self.main] * (size - len(special))
+            self._random.shuffle(self._block)
+        return self._block.pop()
+
+    def as_numbers(self) -> Mapping[str, int]:
+        """The schedule as it is saved with a run."""
+        return {"warmup": self.warmup, "control_every": self.control_every}
+
+
+def _whole(name: str, number: int) -> int:
+    if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+        raise UsageError(f"{name} is a number of steps, 0 or more, not {number!r}")
+    return number
