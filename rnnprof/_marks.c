@@ -143,9 +143,11 @@ typedef struct {
 
 typedef struct {
     PyObject_HEAD
-    Stage *current; /* owned; NULL before the first lane */
+    Stage *current;   /* owned; NULL before the first lane */
+    PyObject *step; /* owned; the Step of the open lane */
     unsigned long owner;
     char closed, journaling;
+    char polling; /* a device's events are to be read between steps */
     int64_t deadline; /* a span outside steps that ends later calls `overdue` */
     Entry *journal;
     Py_ssize_t length, capacity;
@@ -161,6 +163,10 @@ struct Stage {
     PyObject *clock; /* callable, or NULL for the native clock */
     int64_t start;
     char muted;
+    /* only in the root of a step: */
+    char special;    /* its clock is not read here: `begin_step` and `end_step` do it in Python */
+    int64_t closing; /* at so many steps the bucket of its timeline is full */
+    int64_t tokens, token_ns;
 };
 
 /* A journal that reached this many entries is written through: one step with a million spans must
@@ -306,6 +312,7 @@ Stage_init(Stage *self, PyObject *args, PyObject *kwargs)
     Py_XSETREF(self->name, name);
     Py_XSETREF(self->parent, parent == Py_None ? NULL : (Stage *)Py_NewRef(parent));
     Py_XSETREF(self->clock, clock == Py_None ? NULL : Py_NewRef(clock));
+    self->closing = INT64_MAX;
     Py_XSETREF(self->children, PyDict_New());
     Py_XSETREF(self->tally, (Tally *)PyObject_CallNoArgs((PyObject *)&TallyType));
     return self->children != NULL && self->tally != NULL ? 0 : -1;
@@ -358,6 +365,10 @@ static PyMemberDef Stage_members[] = {
     {"clock", T_OBJECT, offsetof(Stage, clock), READONLY, NULL},
     {"start", T_LONGLONG, offsetof(Stage, start), 0, NULL},
     {"muted", T_BOOL, offsetof(Stage, muted), 0, NULL},
+    {"special", T_BOOL, offsetof(Stage, special), 0, NULL},
+    {"closing", T_LONGLONG, offsetof(Stage, closing), 0, NULL},
+    {"tokens", T_LONGLONG, offsetof(Stage, tokens), 0, NULL},
+    {"token_ns", T_LONGLONG, offsetof(Stage, token_ns), 0, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 
@@ -389,37 +400,49 @@ Track_stage(Track *self, PyObject *name)
     return PyObject_CallMethod((PyObject *)self, "missing_stage", "O", name);
 }
 
-static PyObject *
-Track_begin(Track *self, PyObject *arg)
+static int
+begin(Track *self, Stage *root)
 {
-    if (!PyObject_TypeCheck(arg, &StageType))
-        return PyErr_Format(PyExc_TypeError, "begin() takes a Stage");
-    Stage *root = (Stage *)arg;
     self->journaling = 1;
     self->length = 0;
     set_current(self, root);
-    if (now(root, &root->start) < 0) {
-        self->journaling = 0;
+    if (now(root, &root->start) == 0)
+        return 0;
+    self->journaling = 0;
+    return -1;
+}
+
+/* Close the step: keep or drop its spans; `*ns` is its length. */
+static int
+finish(Track *self, Stage *root, Stage *outer, int keep, int64_t *ns)
+{
+    int64_t end = root->start;
+    int status = now(root, &end);
+    *ns = end - root->start;
+    set_current(self, outer);
+    self->journaling = 0;
+    if (flush(self, keep && status == 0) < 0 || status < 0)
+        return -1;
+    return keep ? tally_add(root->tally, *ns) : 0;
+}
+
+static PyObject *
+Track_begin(Track *self, PyObject *root)
+{
+    if (!PyObject_TypeCheck(root, &StageType))
+        return PyErr_Format(PyExc_TypeError, "begin() takes a Stage");
+    if (begin(self, (Stage *)root) < 0)
         return NULL;
-    }
     Py_RETURN_NONE;
 }
 
 static PyObject *
-Track_end(Track *self, PyObject *const *args, Py_ssize_t count)
+Track_finish(Track *self, PyObject *const *args, Py_ssize_t count)
 {
     if (count != 3 || !PyObject_TypeCheck(args[0], &StageType) || !PyObject_TypeCheck(args[1], &StageType))
-        return PyErr_Format(PyExc_TypeError, "end() takes root, outer and keep");
-    Stage *root = (Stage *)args[0];
-    int keep = PyObject_IsTrue(args[2]);
-    int64_t end = root->start;
-    int status = now(root, &end);
-    int64_t ns = end - root->start;
-    set_current(self, (Stage *)args[1]);
-    self->journaling = 0;
-    if (flush(self, keep && status == 0) < 0 || status < 0)
-        return NULL;
-    if (keep && tally_add(root->tally, ns) < 0)
+        return PyErr_Format(PyExc_TypeError, "finish() takes root, outer and keep");
+    int64_t ns;
+    if (finish(self, (Stage *)args[0], (Stage *)args[1], PyObject_IsTrue(args[2]), &ns) < 0)
         return NULL;
     return PyLong_FromLongLong(ns);
 }
@@ -432,6 +455,9 @@ Track_write_through(Track *self, PyObject *Py_UNUSED(ignored))
         return NULL;
     Py_RETURN_NONE;
 }
+
+static PyTypeObject StepType;
+static PyObject *Track_open_step(Track *self, PyObject *tokens);
 
 static PyObject *
 Track_get_current(Track *self, void *Py_UNUSED(closure))
@@ -466,6 +492,7 @@ static int
 Track_traverse(Track *self, visitproc visit, void *arg)
 {
     Py_VISIT(self->current);
+    Py_VISIT(self->step);
     return 0;
 }
 
@@ -473,6 +500,7 @@ static int
 Track_clear(Track *self)
 {
     Py_CLEAR(self->current);
+    Py_CLEAR(self->step);
     return 0;
 }
 
@@ -488,8 +516,9 @@ Track_dealloc(Track *self)
 static PyMethodDef Track_methods[] = {
     {"stage", (PyCFunction)Track_stage, METH_O, "The stage of that name inside the current one."},
     {"begin", (PyCFunction)Track_begin, METH_O, "Open a step whose stages hang below this root."},
-    {"end", (PyCFunction)(void (*)(void))Track_end, METH_FASTCALL,
-     "end(root, outer, keep): close the step, keep or drop its spans, return its nanoseconds."},
+    {"finish", (PyCFunction)(void (*)(void))Track_finish, METH_FASTCALL,
+     "finish(root, outer, keep): close a step, keep or drop its spans, return its nanoseconds."},
+    {"open_step", (PyCFunction)Track_open_step, METH_O, "The Step of the open lane, given tokens."},
     {"write_through", (PyCFunction)Track_write_through, METH_NOARGS,
      "Keep the step's spans so far, and from here on each at once."},
     {NULL, NULL, 0, NULL},
@@ -499,7 +528,9 @@ static PyMemberDef Track_members[] = {
     {"owner", T_ULONG, offsetof(Track, owner), READONLY, NULL},
     {"closed", T_BOOL, offsetof(Track, closed), 0, NULL},
     {"journaling", T_BOOL, offsetof(Track, journaling), 0, NULL},
+    {"polling", T_BOOL, offsetof(Track, polling), 0, NULL},
     {"deadline", T_LONGLONG, offsetof(Track, deadline), 0, NULL},
+    {"step", T_OBJECT, offsetof(Track, step), 0, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 
@@ -521,24 +552,235 @@ static PyTypeObject TrackType = {
     .tp_getset = Track_getset,
 };
 
+/* ---- Step ---------------------------------------------------------------------------------- */
+
+typedef struct {
+    PyObject_HEAD
+    Track *track;      /* owned */
+    PyObject *deck;    /* list of roots, the next step's last */
+    Stage *root;       /* owned; the root of the open step, or NULL */
+    Stage *outer;      /* owned; what was current around it */
+    PyObject *tokens;  /* of the open step: an int or None */
+    PyObject *given;   /* of the step to be opened */
+    char paused;       /* its spans are no longer good */
+} Step;
+
+static PyObject *
+Track_open_step(Track *self, PyObject *tokens)
+{
+    if (is_foreign(self) || self->step == NULL || !PyObject_TypeCheck(self->step, &StepType))
+        return PyObject_CallMethod((PyObject *)self, "foreign_step", "O", tokens);
+    Py_XSETREF(((Step *)self->step)->given, Py_NewRef(tokens));
+    return Py_NewRef(self->step);
+}
+
+static PyObject *
+Step_enter(Step *self, PyObject *Py_UNUSED(ignored))
+{
+    Track *track = self->track;
+    if (track->closed)
+        return Py_NewRef((PyObject *)self);
+    if (self->root != NULL || is_foreign(track)) {
+        PyObject *error = PyObject_CallMethod((PyObject *)track, "misplaced_step", "O", self);
+        Py_XDECREF(error);
+        return NULL;
+    }
+    if (PyList_GET_SIZE(self->deck) == 0) {
+        PyObject *dealt = PyObject_CallMethod((PyObject *)track, "deal", "O", self);
+        if (dealt == NULL)
+            return NULL;
+        Py_DECREF(dealt);
+    }
+    Py_ssize_t last = PyList_GET_SIZE(self->deck) - 1;
+    if (last < 0 || !PyObject_TypeCheck(PyList_GET_ITEM(self->deck, last), &StageType)) {
+        PyErr_SetString(PyExc_RuntimeError, "deal() gave no root for the step");
+        return NULL;
+    }
+    Stage *root = (Stage *)Py_NewRef(PyList_GET_ITEM(self->deck, last));
+    if (PyList_SetSlice(self->deck, last, last + 1, NULL) < 0) {
+        Py_DECREF(root);
+        return NULL;
+    }
+    Py_XSETREF(self->outer, (Stage *)Py_XNewRef((PyObject *)track->current));
+    Py_XSETREF(self->tokens, Py_NewRef(self->given ? self->given : Py_None));
+    self->paused = 0;
+    if (root->special) {
+        PyObject *begun = PyObject_CallMethod((PyObject *)root, "begin_step", NULL);
+        if (begun == NULL) {
+            Py_DECREF(root);
+            set_current(track, self->outer);
+            return NULL;
+        }
+        Py_DECREF(begun);
+    }
+    else if (begin(track, root) < 0) {
+        Py_DECREF(root);
+        set_current(track, self->outer);
+        return NULL;
+    }
+    self->root = root;
+    return Py_NewRef((PyObject *)self);
+}
+
+static int
+call_and_drop(PyObject *result)
+{
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
+
+static PyObject *
+Step_exit(Step *self, PyObject *const *args, Py_ssize_t count)
+{
+    Track *track = self->track;
+    Stage *root = self->root;
+    int failed = count > 0 && args[0] != Py_None;
+    int64_t ns;
+    if (track->closed)
+        Py_RETURN_NONE;
+    if (root == NULL || failed || self->paused || track->current != root || root->special)
+        return PyObject_CallMethod((PyObject *)track, "odd_end", "OO", self, failed ? Py_True : Py_False);
+    int status = finish(track, root, self->outer, 1, &ns);
+    if (status == 0 && self->tokens != Py_None) {
+        int64_t tokens = PyLong_AsLongLong(self->tokens);
+        if (tokens == -1 && PyErr_Occurred())
+            status = -1;
+        else {
+            root->tokens += tokens;
+            root->token_ns += ns;
+        }
+    }
+    self->root = NULL;
+    if (status == 0 && root->tally->count >= root->closing)
+        status = call_and_drop(PyObject_CallMethod((PyObject *)root, "close_bucket", NULL));
+    if (status == 0 && self->outer->parent != NULL)
+        status = call_and_drop(
+            PyObject_CallMethod((PyObject *)track, "enclosed", "OL", self->outer, (long long)ns));
+    if (status == 0 && (root->start + ns > track->deadline || track->polling))
+        status = call_and_drop(
+            PyObject_CallMethod((PyObject *)track, "between_steps", "L", (long long)(root->start + ns)));
+    Py_DECREF(root);
+    if (status < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static int
+Step_init(Step *self, PyObject *args, PyObject *Py_UNUSED(kwargs))
+{
+    PyObject *track;
+    if (!PyArg_ParseTuple(args, "O!", &TrackType, &track))
+        return -1;
+    Py_XSETREF(self->track, (Track *)Py_NewRef(track));
+    Py_XSETREF(self->deck, PyList_New(0));
+    Py_XSETREF(self->tokens, Py_NewRef(Py_None));
+    Py_XSETREF(self->given, Py_NewRef(Py_None));
+    return self->deck == NULL ? -1 : 0;
+}
+
+static int
+Step_traverse(Step *self, visitproc visit, void *arg)
+{
+    Py_VISIT(self->track);
+    Py_VISIT(self->deck);
+    Py_VISIT(self->root);
+    Py_VISIT(self->outer);
+    return 0;
+}
+
+static int
+Step_clear(Step *self)
+{
+    Py_CLEAR(self->track);
+    Py_CLEAR(self->deck);
+    Py_CLEAR(self->root);
+    Py_CLEAR(self->outer);
+    return 0;
+}
+
+static void
+Step_dealloc(Step *self)
+{
+    PyObject_GC_UnTrack(self);
+    Step_clear(self);
+    Py_CLEAR(self->tokens);
+    Py_CLEAR(self->given);
+    Py_TYPE(self)->tp_free((PyObject *)self);
+}
+
+static PyObject *
+Step_get_root(Step *self, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(self->root ? (PyObject *)self->root : Py_None);
+}
+
+static int
+Step_set_root(Step *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    if (value != NULL && value != Py_None && !PyObject_TypeCheck(value, &StageType)) {
+        PyErr_SetString(PyExc_TypeError, "root must be a Stage or None");
+        return -1;
+    }
+    Py_XSETREF(self->root, value == NULL || value == Py_None ? NULL : (Stage *)Py_NewRef(value));
+    return 0;
+}
+
+static PyObject *
+Step_get_tokens(Step *self, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(self->tokens);
+}
+
+static int
+Step_set_tokens(Step *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    if (value == NULL)
+        value = Py_None;
+    Py_XSETREF(self->tokens, Py_NewRef(value));
+    return 0;
+}
+
+static PyMethodDef Step_methods[] = {
+    {"__enter__", (PyCFunction)Step_enter, METH_NOARGS, NULL},
+    {"__exit__", (PyCFunction)(void (*)(void))Step_exit, METH_FASTCALL, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef Step_members[] = {
+    {"track", T_OBJECT_EX, offsetof(Step, track), READONLY, NULL},
+    {"deck", T_OBJECT_EX, offsetof(Step, deck), READONLY, NULL},
+    {"outer", T_OBJECT, offsetof(Step, outer), READONLY, NULL},
+    {"given", T_OBJECT, offsetof(Step, given), READONLY, NULL},
+    {"paused", T_BOOL, offsetof(Step, paused), 0, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyGetSetDef Step_getset[] = {
+    {"root", (getter)Step_get_root, (setter)Step_set_root, NULL, NULL},
+    {"tokens", (getter)Step_get_tokens, (setter)Step_set_tokens, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyTypeObject StepType = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "rnnprof._marks.Step",
+    .tp_basicsize = sizeof(Step),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .tp_new = PyType_GenericNew,
+    .tp_init = (initproc)Step_init,
+    .tp_traverse = (traverseproc)Step_traverse,
+    .tp_clear = (inquiry)Step_clear,
+    .tp_dealloc = (destructor)Step_dealloc,
+    .tp_methods = Step_methods,
+    .tp_members = Step_members,
+    .tp_getset = Step_getset,
+};
+
 /* ---- NoStage: what `stage()` gives where nothing is to be measured ------------------------- */
 
 typedef struct {
     PyObject_HEAD
     PyObject *name;
 } NoStage;
-
-static PyObject *
-NoStage_enter(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(ignored))
-{
-    Py_RETURN_NONE;
-}
-
-static PyObject *
-NoStage_exit(PyObject *Py_UNUSED(self), PyObject *const *Py_UNUSED(args), Py_ssize_t Py_UNUSED(count))
-{
-    Py_RETURN_NONE;
-}
 
 static int
 NoStage_init(NoStage *self, PyObject *args, PyObject *Py_UNUSED(kwargs))
@@ -557,12 +799,6 @@ NoStage_dealloc(NoStage *self)
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
 
-static PyMethodDef NoStage_methods[] = {
-    {"__enter__", NoStage_enter, METH_NOARGS, NULL},
-    {"__exit__", (PyCFunction)(void (*)(void))NoStage_exit, METH_FASTCALL, NULL},
-    {NULL, NULL, 0, NULL},
-};
-
 static PyMemberDef NoStage_members[] = {
     {"name", T_OBJECT_EX, offsetof(NoStage, name), READONLY, NULL},
     {NULL, 0, 0, 0, NULL},
@@ -575,12 +811,23 @@ static PyTypeObject NoStageType = {
     .tp_new = PyType_GenericNew,
     .tp_init = (initproc)NoStage_init,
     .tp_dealloc = (destructor)NoStage_dealloc,
-    .tp_methods = NoStage_methods,
     .tp_members = NoStage_members,
+};
+
+static PyObject *
+nothing(PyObject *Py_UNUSED(self), PyObject *const *Py_UNUSED(args), Py_ssize_t Py_UNUSED(count))
+{
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef functions[] = {
+    {"nothing", (PyCFunction)(void (*)(void))nothing, METH_FASTCALL, "Take anything, do nothing."},
+    {NULL, NULL, 0, NULL},
 };
 
 static struct PyModuleDef module = {
     PyModuleDef_HEAD_INIT, .m_name = "_marks", .m_doc = "The hot path of rnnprof.", .m_size = -1,
+    .m_methods = functions,
 };
 
 PyMODINIT_FUNC
@@ -594,7 +841,8 @@ PyInit__marks(void)
     PyUnstable_Module_SetGIL(self, Py_MOD_GIL_NOT_USED);
 #endif
     if (PyModule_AddType(self, &TallyType) < 0 || PyModule_AddType(self, &StageType) < 0 ||
-        PyModule_AddType(self, &TrackType) < 0 || PyModule_AddType(self, &NoStageType) < 0 ||
+        PyModule_AddType(self, &TrackType) < 0 || PyModule_AddType(self, &StepType) < 0 ||
+        PyModule_AddType(self, &NoStageType) < 0 ||
         PyModule_AddIntConstant(self, "HAVE_CLOCK", HAVE_CLOCK) < 0) {
         Py_DECREF(self);
         return NULL;

@@ -41,6 +41,10 @@ class NoStage(fast.NoStage):
 
     __slots__ = ()
 
+    # Static: there is nothing to bind, and binding would take longer than all the rest.
+    __enter__ = staticmethod(fast.nothing)
+    __exit__ = staticmethod(fast.nothing)
+
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
         # Asked for where nothing records yet, often at import: look for a profile at each call.
         from rnnprof import active

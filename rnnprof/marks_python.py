@@ -16,6 +16,7 @@ from rnnprof.histogram import index
 
 HAVE_CLOCK = 1
 JOURNAL_LIMIT = 65_536
+FAR = (1 << 63) - 1
 
 
 class Tally:
@@ -54,7 +55,20 @@ class Stage:
         clock: callable that returns nanoseconds, or None for the native host clock.
     """
 
-    __slots__ = ("children", "clock", "muted", "name", "parent", "start", "tally", "track")
+    __slots__ = (
+        "children",
+        "clock",
+        "closing",
+        "muted",
+        "name",
+        "parent",
+        "special",
+        "start",
+        "tally",
+        "token_ns",
+        "tokens",
+        "track",
+    )
 
     def __init__(
         self, track: Any, name: str, parent: Stage | None, clock: Callable[[], int] | None
@@ -67,6 +81,11 @@ class Stage:
         self.tally = Tally()
         self.start = 0
         self.muted = False
+        # Only in the root of a step: whether `begin_step` and `end_step` read its clock, at how
+        # many steps the bucket of its timeline is full, and the tokens of its steps.
+        self.special = False
+        self.closing = FAR
+        self.tokens = self.token_ns = 0
 
     def __enter__(self) -> Any:
         if not self.open():
@@ -124,7 +143,9 @@ class Track:
         self.owner = get_ident()
         self.closed = False
         self.journaling = False
-        self.deadline = (1 << 63) - 1
+        self.deadline = FAR
+        self.polling = False
+        self.step: Any = None
         self._journal: list[tuple[Tally, int]] = []
 
     def stage(self, name: str) -> Any:
@@ -157,8 +178,8 @@ class Track:
             self.journaling = False
             raise
 
-    def end(self, root: Stage, outer: Stage, keep: bool) -> int:
-        """Close the step, keep or drop its spans, and return its nanoseconds."""
+    def finish(self, root: Stage, outer: Stage, keep: bool) -> int:
+        """Close a step, keep or drop its spans, and return its nanoseconds."""
         kept = False
         try:
             ns = root.clock() - root.start
@@ -170,6 +191,13 @@ class Track:
         if keep:
             root.tally.add(ns)
         return ns
+
+    def open_step(self, tokens: int | None) -> Any:
+        """The Step of the open lane, to be opened with that number of tokens."""
+        if get_ident() != self.owner or not isinstance(self.step, Step):
+            return self.foreign_step(tokens)
+        self.step.given = tokens
+        return self.step
 
     def write_through(self) -> None:
         """Keep the step's spans so far, and from here on each at once."""
@@ -197,6 +225,89 @@ class Track:
     def overdue(self, now: int) -> None:
         raise NotImplementedError
 
+    def foreign_step(self, tokens: int | None) -> Any:
+        raise NotImplementedError
+
+    def misplaced_step(self, step: Step) -> None:
+        raise NotImplementedError
+
+    def deal(self, step: Step) -> None:
+        raise NotImplementedError
+
+    def odd_end(self, step: Step, failed: bool) -> None:
+        raise NotImplementedError
+
+    def enclosed(self, outer: Any, ns: int) -> None:
+        raise NotImplementedError
+
+    def between_steps(self, now: int) -> None:
+        raise NotImplementedError
+
+
+class Step:
+    """One iteration of the training loop, again and again; a context manager.
+
+    Each step takes the root of its stages from the end of ``deck``: which root it is, is the kind
+    of step. An empty deck is dealt anew by the track.
+
+    Attributes:
+        tokens: tokens that the open step trains on, or None.
+        outer: the stage or lane that was current when it began.
+    """
+
+    __slots__ = ("deck", "given", "outer", "paused", "root", "tokens", "track")
+
+    def __init__(self, track: Any) -> None:
+        self.track = track
+        self.deck: list[Any] = []
+        self.root: Any = None
+        self.outer: Any = None
+        self.tokens: int | None = None
+        self.given: int | None = None
+        self.paused = False
+
+    def __enter__(self) -> Step:
+        track = self.track
+        if track.closed:
+            return self
+        if self.root is not None or get_ident() != track.owner:
+            track.misplaced_step(self)
+        if not self.deck:
+            track.deal(self)
+        root = self.deck.pop()
+        self.outer = track.current
+        self.tokens = self.given
+        self.paused = False
+        try:
+            if root.special:
+                root.begin_step()
+            else:
+                track.begin(root)
+        except BaseException:
+            track.current = self.outer
+            raise
+        self.root = root
+        return self
+
+    def __exit__(self, kind: Any = None, value: Any = None, traceback: Any = None) -> None:
+        track, root = self.track, self.root
+        if track.closed:
+            return
+        if root is None or kind is not None or self.paused or track.current is not root or root.special:
+            track.odd_end(self, kind is not None)
+            return
+        self.root = None
+        ns = track.finish(root, self.outer, True)
+        if self.tokens is not None:
+            root.tokens += self.tokens
+            root.token_ns += ns
+        if root.tally.count >= root.closing:
+            root.close_bucket()
+        if self.outer.parent is not None:
+            track.enclosed(self.outer, ns)
+        if root.start + ns > track.deadline or track.polling:
+            track.between_steps(root.start + ns)
+
 
 class NoStage:
     """What `stage()` gives where nothing is to be measured: it does nothing, quickly."""
@@ -206,8 +317,6 @@ class NoStage:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def __enter__(self) -> None:
-        return None
 
-    def __exit__(self, kind: Any = None, value: Any = None, traceback: Any = None) -> None:
-        return None
+def nothing(*_: Any) -> None:
+    """Take anything, do nothing."""

@@ -62,6 +62,7 @@ class profile:  # noqa: N801  (it reads as the verb that it is: with rnnprof.pro
         self._state = "new"
         self._track: Any = None
         self._stage: Callable[[str], Any] = active.stage
+        self._step: Callable[[int | None], Any] = active.step
 
     # ---- begin and end ----------------------------------------------------------------------
 
@@ -76,6 +77,7 @@ class profile:  # noqa: N801  (it reads as the verb that it is: with rnnprof.pro
             active.deactivate(self)
             raise
         self._stage = self._track.stage
+        self._step = self._track.open_step
         self._state = "recording"
         atexit.register(self.stop)
         return self
@@ -142,9 +144,7 @@ class profile:  # noqa: N801  (it reads as the verb that it is: with rnnprof.pro
         Returns:
             A context manager that is also a decorator.
         """
-        if self._state != "recording":
-            return active.step(tokens)
-        return self._track.here().step.given(tokens)
+        return self._step(tokens)
 
     def lane(self, name: str) -> Any:
         """Mark a lane: a top-level part of the program, whose time is no other lane's.

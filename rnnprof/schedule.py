@@ -40,16 +40,26 @@ class Schedule:
         if control_every and control_every < len(rare) + 2:
             raise UsageError(f"control_every={control_every} leaves no measured step: use 8 or more, or 0")
         self._random = random.Random(1111)
-        self._block: list[str] = ["warmup"] * warmup
+        self._warm = False
 
-    def next(self) -> str:
-        """The kind of the next step."""
-        if not self._block:
-            special = [*self.rare, "control"] if self.control_every else list(self.rare)
-            size = self.control_every or 8 * (len(special) + 1)
-            self._block = special + [self.main] * (size - len(special))
-            self._random.shuffle(self._block)
-        return self._block.pop()
+    def block(self) -> list[str]:
+        """The kinds of the next steps: the warmup at first, then one block after the other."""
+        if not self._warm:
+            self._warm = True
+            if self.warmup:
+                return ["warmup"] * self.warmup
+        special = [*self.rare, "control"] if self.control_every else list(self.rare)
+        size = self.control_every or 8 * (len(special) + 1)
+        kinds = [self.main] * size
+        for kind in special:
+            place = self._place(size)
+            while kinds[place] != self.main:
+                place = self._place(size)
+            kinds[place] = kind
+        return kinds
+
+    def _place(self, size: int) -> int:
+        return int(self._random.random() * size)
 
     def as_numbers(self) -> Mapping[str, int]:
         """The schedule as it is saved with a run."""

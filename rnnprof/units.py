@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 
 
@@ -85,3 +86,21 @@ def percent(tenth: int, share: float) -> str:
     if tenth >= 1000:
         return "100 %" if share >= 1 else ">99.9 %"
     return f"{tenth // 10}.{tenth % 10} %"
+
+
+def visible(text: str) -> str:
+    """Make a name safe to print: nothing in it can move the cursor, hide, or reverse the line.
+
+    Args:
+        text: a name that the user, a script or a file chose.
+
+    Returns:
+        The same with control, formatting and line-separating characters and lone surrogates
+        written as escapes, e.g. ``"\\x1b"`` and ``"\\u202e"``; ``""`` becomes a pair of quotes.
+    """
+    hidden = ("Cc", "Cf", "Cs", "Zl", "Zp")
+    shown = (
+        char.encode("unicode_escape").decode("ascii") if unicodedata.category(char) in hidden else char
+        for char in text
+    )
+    return "".join(shown) or '""'

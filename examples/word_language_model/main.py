@@ -35,8 +35,11 @@ def main(argv: list[str] | None = None, on_step: Callable[[int, int], None] | No
     read = reader(args.data)
     device = choose_device(args.device)
     torch.manual_seed(args.seed)
-    with rnnprof.profile(args.profile, clock=args.clock) if args.profile else nullcontext():
-        return learn(args, read, device, on_step)
+    try:
+        with rnnprof.profile(args.profile, clock=args.clock) if args.profile else nullcontext():
+            return learn(args, read, device, on_step)
+    except (rnnprof.UsageError, rnnprof.RunFileError) as error:
+        raise SystemExit(str(error)) from None
 
 
 def learn(
@@ -196,10 +199,13 @@ def manual_update(parameters: list[nn.Parameter], lr: float) -> None:
 
 def build_optimizer(args: argparse.Namespace, parameters: list[nn.Parameter]) -> torch.optim.Optimizer | None:
     """Build the optimizer that the options ask for; None stands for the update by hand."""
-    if args.optimizer == "manual":
-        return None
-    kinds = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
-    return kinds[args.optimizer](parameters, lr=args.lr)
+    if args.optimizer == "sgd":
+        return torch.optim.SGD(parameters, lr=args.lr)
+    if args.optimizer == "adam":
+        return torch.optim.Adam(parameters, lr=args.lr)
+    if args.optimizer == "adamw":
+        return torch.optim.AdamW(parameters, lr=args.lr)
+    return None
 
 
 def choose_device(name: str) -> torch.device:

@@ -159,7 +159,7 @@ def repackage(hidden: Hidden) -> Hidden:
 def build_model(args: argparse.Namespace, vocabulary: int) -> RecurrentModel | TransformerModel:
     """Build the model that the options ask for, on the CPU."""
     if args.model == "Transformer":
-        sizes = (vocabulary, args.emsize, args.nhead, args.nhid, args.nlayers)
-        return TransformerModel(*sizes, args.dropout, args.tied, args.bptt)
-    sizes = (vocabulary, args.emsize, args.nhid, args.nlayers)
-    return RecurrentModel(args.model, *sizes, args.dropout, args.tied)
+        layers = (args.emsize, args.nhead, args.nhid, args.nlayers)
+        return TransformerModel(vocabulary, *layers, args.dropout, args.tied, args.bptt)
+    sizes = (args.emsize, args.nhid, args.nlayers)
+    return RecurrentModel(args.model, vocabulary, *sizes, args.dropout, args.tied)

@@ -11,8 +11,10 @@ from rnnprof.model import Json, Run, walk
 
 CODES = {
     "aborted_steps": "Steps that an exception ended, left out: {count}.",
-    "too_many_stages": "More than {limit} different stages: the later ones are not told apart.",
+    "too_many_stages": "More than {limit} different stages: the time of later ones is in the stage around them.",
     "unresolved_events": "Device events that had not happened when the run was saved, left out: {count}.",
+    "dropped_spans": "Spans beyond the most that one step may hold, left out: {count}.",
+    "save_failed": "The run could not be saved at least once: {message}.",
     "open_at_end": "Still open when the run was saved: {stages}.",
     "python_marks": "The compiled part of rnnprof is missing: stage marks cost more than they need to.",
     "no_step": "The program marked no step.",
@@ -63,11 +65,11 @@ def lane_notes(divided: Sequence[Divided], by: str) -> list[str]:
         if 0 < each.shown.series.count < MIN_BUCKETS:
             notes.append(f"Fewer than {MIN_BUCKETS} {each.kind} steps in {name}: no confidence intervals.")
         if each.exceeds:
-            notes.append(f"Clocks disagree in {name}: parts took longer than their whole, whose own time is cut to 0.")
+            notes.append(f"Parts of {name} took longer than their whole (two clocks disagree): its own time is cut to 0.")
         notes += [
             f"{stage.name} contains steps: its median and 95th percentile include them, its total does not."
             for _, stage in walk(each.lane.stages)
-            if stage.steps_ns
+            if any(inner.steps_ns for _, inner in walk((stage,)))
         ]
     if any(each.lane.thread for each in divided):
         notes.append("Threads run beside the main thread: they have no share of the run.")

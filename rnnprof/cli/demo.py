@@ -16,10 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-from rnnprof import runfile
-from rnnprof.analysis.breakdown import breakdown
 from rnnprof.errors import RnnprofError, UsageError
-from rnnprof.renderers import flowchart, table
 
 NAME = "demo"
 HELP = "profile a small recurrent language model and show the report (about a minute; needs torch)"
@@ -104,6 +101,11 @@ def demonstrate(program: ModuleType, argv: list[str], out: Path) -> int:
     Returns:
         The exit code.
     """
+    # Imported here since every other subcommand would wait for these as well.
+    from rnnprof import runfile
+    from rnnprof.analysis.breakdown import breakdown
+    from rnnprof.renderers import flowchart, table
+
     path = out / "run.json"
     path.unlink(missing_ok=True)
     print("Training a language model on the text of Python's help().", file=sys.stderr)
@@ -116,6 +118,8 @@ def demonstrate(program: ModuleType, argv: list[str], out: Path) -> int:
         interrupted = True
     if not path.exists():
         return complain("interrupted before anything was recorded", 130)
+    if interrupted:
+        complain(f"interrupted after {bar.done} steps; this is the report of those", 130)
     recorded = runfile.load(path)
     shown = breakdown(recorded, by="run")
     figures = {name: flowchart.render(shown, form) for form, name in FIGURES.items()}
@@ -123,7 +127,7 @@ def demonstrate(program: ModuleType, argv: list[str], out: Path) -> int:
         runfile.write_atomically(out / name, text)
     color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     print(table.text(breakdown(recorded, by="step"), shutil.get_terminal_size().columns, color))
-    print("\nWritten: " + ", ".join(str(out / name) for name in ("run.json", *figures)) + "\n")
+    print("Written: " + ", ".join(str(out / name) for name in ("run.json", *figures)) + "\n")
     print(what_next(out))
     return 130 if interrupted else 0
 

@@ -18,7 +18,7 @@ from rnnprof.model import Json, Lane, Run
 from rnnprof.recorder import snapshot
 from rnnprof.recorder.events import EventQueue
 from rnnprof.recorder.lanes import LaneTrack
-from rnnprof.recorder.steps import EventTree, Tree
+from rnnprof.recorder.steps import EventRoot, Root
 from rnnprof.schedule import Schedule
 
 MAX_TRACKS = 64
@@ -66,7 +66,6 @@ class Recorder:
         self._retired: tuple[Lane, ...] = ()
         self._created = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
         self._environment: Json = {}
-        self._warmup_left = schedule.warmup
         if self._asked in ("sync", "event") and device is None and isinstance(clock, str):
             self._device = need_device(self._asked)
         self._met = False
@@ -116,22 +115,20 @@ class Recorder:
         # Stages outside steps are rare enough to synchronize at both ends.
         self._sync = SyncClock(self._device, self._host)
 
-    def kinds_for(self, lane: str) -> Callable[[], str]:
-        """How the kinds of step are chosen in a lane: only training has warmup and control."""
-        if lane == "train":
-            return self.schedule.next
-        main = self.schedule.main
-        return lambda: main
+    def kinds_for(self, lane: str) -> list[str]:
+        """The kinds of the next steps in a lane: only training has warmup and control."""
+        return self.schedule.block() if lane == "train" else [self.schedule.main] * 16
 
-    def new_tree(self, track: LaneTrack, kind: str) -> Tree:
-        """The tree for steps of one kind, timed as that kind is."""
+    def new_root(self, track: LaneTrack, kind: str) -> Root:
+        """The root for steps of one kind, timed as that kind is."""
         host = None if self._native else self._host.now
+        muted = kind == "control"
         timed_as = self.schedule.main if kind in ("warmup", "control") else kind
         if timed_as == "event" and self.queue is not None:
-            return EventTree(track, kind == "control", host, self.queue)
+            return EventRoot(track, host, muted, self.queue)
         if timed_as == "sync" and self._device is not None:
-            return Tree(track, kind == "control", SyncClock(self._device, self._host).now)
-        return Tree(track, kind == "control", host)
+            return Root(track, SyncClock(self._device, self._host).now, muted)
+        return Root(track, host, muted)
 
     # ---- threads ----------------------------------------------------------------------------
 

@@ -52,11 +52,11 @@ class EventQueue:
         self.pool.give_back(opened)
         self.pool.give_back(closed)
 
-    def finish(self, tree: Any, opened: Any, closed: Any, wall_ns: int) -> None:
+    def finish(self, root: Any, opened: Any, closed: Any, wall_ns: int) -> None:
         """Queue the step that ends now; its own span is the last to be read."""
         spans, self.spans = self.spans, []
-        spans.append((tree.series, opened, closed))
-        self._waiting.append((tree, spans, wall_ns))
+        spans.append((root.tally, opened, closed))
+        self._waiting.append((root, spans, wall_ns))
 
     def drop(self) -> None:
         """Forget the spans of the step that is under way."""
@@ -69,12 +69,12 @@ class EventQueue:
         """Read the steps that the device has finished, oldest first; never waits."""
         done, elapsed, give_back = self.device.done, self.device.elapsed_ns, self.pool.give_back
         while self._waiting and done(self._waiting[0][1][-1][2]):
-            tree, spans, wall_ns = self._waiting.popleft()
+            root, spans, wall_ns = self._waiting.popleft()
             for tally, opened, closed in spans:
                 tally.add(elapsed(opened, closed))
                 give_back(opened)
                 give_back(closed)
-            tree.resolved(wall_ns)
+            root.resolved(wall_ns)
 
 
 class EventStage(Stage):
@@ -105,15 +105,3 @@ class EventStage(Stage):
             if kind is None:
                 raise
         return None
-
-
-class EventRoot(Stage):
-    """The root of a step that is timed by events: itself on the host's clock as well."""
-
-    __slots__ = ("queue",)
-
-    queue: EventQueue
-
-    def child(self, name: str) -> Stage:
-        """A stage directly in the step."""
-        return EventStage(self.track, name, self, self.queue)  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ from typing import Any
 
 from rnnprof.errors import NestingError, UsageError
 from rnnprof.marks import Shadow, Stage, Tally, Track, chain, decorate
-from rnnprof.recorder.steps import EventTree, Step, Tree
+from rnnprof.recorder.steps import EventRoot, Root, Step
 from rnnprof.stages import OWN
 
 MAX_LANES = 32
@@ -28,22 +28,27 @@ class LaneState:
         self.thread = thread
         self.root = Stage(track, name, None, track.recorder.reading)
         self.step = Step(track)
-        self.trees: dict[str, Tree] = {}
+        self.roots: dict[str, Root] = {}
         self.enclosed: dict[Tally, int] = {}
-        self.next_kind: Callable[[], str] | None = None
+        self.kinds: list[str] = []
 
-    def next_tree(self) -> Tree:
-        """The tree of the step that begins now, as the schedule has it."""
-        if self.next_kind is None:
-            self.next_kind = self.track.recorder.kinds_for(self.name)
-        kind = self.next_kind()
-        queue = self.track.recorder.queue
-        if queue is not None and queue.full:
-            kind = "host"
-        tree = self.trees.get(kind)
-        if tree is None:
-            tree = self.trees[kind] = self.track.recorder.new_tree(self.track, kind)
-        return tree
+    def next_roots(self) -> list[Root]:
+        """The roots of the next steps, of the kinds that the schedule deals; the first one last."""
+        recorder = self.track.recorder
+        if recorder.queue is None:
+            kinds = recorder.kinds_for(self.name)
+            roots = {kind: self._root(kind) for kind in set(kinds)}
+            return [roots[kind] for kind in kinds]
+        if not self.kinds:
+            self.kinds = recorder.kinds_for(self.name)
+        kind = self.kinds.pop()
+        return [self._root("host" if recorder.queue.full else kind)]
+
+    def _root(self, kind: str) -> Root:
+        root = self.roots.get(kind)
+        if root is None:
+            root = self.roots[kind] = self.track.recorder.new_root(self.track, kind)
+        return root
 
 
 class LaneTrack(Track):
@@ -62,13 +67,9 @@ class LaneTrack(Track):
         self._around: list[tuple[LaneState, Any, bool, int]] = []
         self._implicit = not thread
         self.lane = self._lane(first, thread)
+        self.step = self.lane.step
         self.current = self.lane.root
         self.lane.root.start = recorder.now()
-
-    @property
-    def step(self) -> Step:
-        """The step of the open lane."""
-        return self.lane.step
 
     def here(self) -> LaneTrack:
         """The track of the calling thread."""
@@ -85,12 +86,74 @@ class LaneTrack(Track):
             state = self.lanes[name] = LaneState(self, name, thread)
         return state
 
-    def lane_for_step(self) -> LaneState:
-        """The lane of the step that begins now: the first step ends the set-up."""
+    # ---- steps ------------------------------------------------------------------------------
+
+    def foreign_step(self, tokens: int | None) -> Any:
+        """The step of the calling thread's own track."""
+        return self.here().open_step(tokens)
+
+    def misplaced_step(self, step: Step) -> None:
+        """A step was entered where it cannot be."""
+        if step.root is not None:
+            raise NestingError(
+                "a step was opened while another is open: close the first one (one step is one "
+                "iteration of the training loop)"
+            )
+        raise NestingError("a step belongs to the thread that asked for it: call step() there")
+
+    def deal(self, step: Step) -> None:
+        """Choose the kinds of the steps that come now; the first step ends the set-up."""
         self.recorder.meet_device()
+        self.polling = self.recorder.queue is not None
         if self._implicit and not self._around and self.lane.name == "setup":
             self._switch("train")
-        return self.lane
+        step.deck.extend(self.lane.next_roots())
+
+    def odd_end(self, step: Step, failed: bool) -> None:
+        """End a step that failed, was paused, left a stage open, or is timed by events."""
+        root = step.root
+        if root is None:
+            if failed:
+                return
+            raise NestingError("a step was closed, but none is open")
+        step.root = None
+        inside = None if self.current is root else self.current
+        keep = not failed and inside is None and not step.paused
+        try:
+            ns = root.end_step(step.outer, keep)
+        except BaseException:
+            self.current = step.outer
+            # The user's exception matters more than a clock that died with it.
+            if failed:
+                return
+            raise
+        if keep and step.tokens is not None:
+            root.tokens += step.tokens
+            root.token_ns += ns
+        if failed:
+            self.recorder.aborted += 1
+        if step.outer.parent is not None:
+            self.enclosed(step.outer, ns)
+        self.between_steps(root.start + ns)
+        if inside is not None and not failed:
+            raise NestingError(
+                f"the step was closed while stage {inside.name!r} is still open: close the stage "
+                "first (a stage must not stay open across a `yield`)"
+            )
+
+    def enclosed(self, outer: Any, ns: int) -> None:
+        """Note that a step of that length ran inside a stage that was open around it."""
+        enclosed = self.lane.enclosed
+        enclosed[outer.tally] = enclosed.get(outer.tally, 0) + ns
+
+    def between_steps(self, now: int) -> None:
+        """The end of a step is the time for everything that must not be in one."""
+        queue = self.recorder.queue
+        if queue is not None:
+            queue.poll()
+        self.overdue_at(now)
+
+    # ---- lanes ------------------------------------------------------------------------------
 
     def _switch(self, name: str) -> None:
         """Turn the base lane into another; stages that are open go on in the new one."""
@@ -99,7 +162,9 @@ class LaneTrack(Track):
         opened = list(chain(self.current))
         for stage in opened:
             stage.tally.add(now - stage.start)
-        self.lane = self._lane(name)
+        # The step that is about to begin was asked for in the old lane.
+        step, self.lane = self.lane.step, self._lane(name)
+        self.lane.step = step
         self.current = self.lane.root
         self.lane.root.start = now
         for old in reversed(opened[:-1]):
@@ -119,13 +184,17 @@ class LaneTrack(Track):
             raise NestingError(f"lane {name!r} was entered while it is open already")
         self.recorder.settle()
         now = self.recorder.now()
-        if self.lane.step.open:
-            tree = self.lane.step.pause()
-            if not isinstance(tree, EventTree):
-                self.write_through()
-        self._around.append((self.lane, self.current, self.journaling, now))
+        step = self.lane.step
+        journaling = self.journaling
+        if isinstance(step.root, EventRoot):
+            # Events cannot be shortened by the time of the lane inside.
+            step.paused = True
+        elif step.root is not None:
+            self.write_through()
+        self._around.append((self.lane, self.current, journaling, now))
         self.journaling = False
         self.lane = state
+        self.step = state.step
         self.current = state.root
         state.root.start = now
 
@@ -143,32 +212,21 @@ class LaneTrack(Track):
         for stage in chain(self.current):
             stage.tally.add(now - stage.start)
         self.lane, self.current, self.journaling, since = self._around.pop()
+        self.step = self.lane.step
         self.shift(now - since, [*chain(self.current), *self._outside(), self.lane.root])
-        if not self.lane.step.open:
+        if self.lane.step.root is None:
             self.overdue_at(now)
         if left:
             raise NestingError(f"lane {name!r} was closed while stage {left!r} in it is still open")
 
     def _outside(self) -> list[Any]:
         """The open stages around the open step."""
-        return list(chain(self.lane.step.outer)) if self.lane.step.open else []
+        return list(chain(self.lane.step.outer)) if self.lane.step.root is not None else []
 
     def shift(self, ns: int, stages: list[Any]) -> None:
         """Take time that belongs elsewhere out of spans that are open."""
         for stage in set(stages):
             stage.start += ns
-
-    def enclosed(self, outer: Any, ns: int) -> None:
-        """Note that a step of that length ran inside a stage that was open around it."""
-        enclosed = self.lane.enclosed
-        enclosed[outer.tally] = enclosed.get(outer.tally, 0) + ns
-
-    def between_steps(self, now: int) -> None:
-        """The step's end is the time for everything that must not be in a step."""
-        queue = self.recorder.queue
-        if queue is not None:
-            queue.poll()
-        self.overdue_at(now)
 
     def overdue_at(self, now: int) -> None:
         """Save, if it is time."""
@@ -198,9 +256,7 @@ class LaneTrack(Track):
         """End all lanes; return the names of what was still open."""
         now = self.recorder.now()
         opened = [stage.name for stage in chain(self.current) if stage.parent is not None]
-        if self.lane.step.open:
-            opened.append("step")
-            self.lane.step.abandon()
+        opened += self._abandon_step()
         while True:
             for stage in chain(self.current):
                 stage.tally.add(now - stage.start)
@@ -208,12 +264,17 @@ class LaneTrack(Track):
                 break
             opened.append(self.lane.name)
             self.lane, self.current, _, since = self._around.pop()
-            if self.lane.step.open:
-                opened.append("step")
-                self.lane.step.abandon()
+            opened += self._abandon_step()
             self.shift(now - since, [*chain(self.current), self.lane.root])
         self.closed = True
         return opened
+
+    def _abandon_step(self) -> list[str]:
+        step = self.lane.step
+        if step.root is None:
+            return []
+        self.current, step.root, self.journaling = step.outer, None, False
+        return ["step"]
 
 
 class LaneContext:

@@ -48,7 +48,7 @@ def stages(root: Any, buckets: Buckets | None, enclosed: dict[Tally, int] | None
 def lane(state: LaneState, track: LaneTrack, now: int) -> Lane:
     """One lane; a visit that is still open counts up to now."""
     saved = stages(state.root, None, state.enclosed)
-    steps = {kind: tree.result(stages, series) for kind, tree in list(state.trees.items())}
+    steps = {kind: root.result(stages, series) for kind, root in list(state.roots.items())}
     visits = series(state.root.tally)
     if state.thread:
         # When a thread stopped working is not known: its lane is as long as its marks.

@@ -1,14 +1,13 @@
-"""Steps: one tree of stages for each kind of step, and the context manager that picks the tree."""
+"""Steps: one tree of stages for each kind of step, and how the odd ones end."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from rnnprof.errors import NestingError
-from rnnprof.marks import Stage, Tally, Track, decorate
+from rnnprof.marks import Stage, Tally, Track, decorate, fast
 from rnnprof.model import Steps
-from rnnprof.recorder.events import EventQueue, EventRoot
+from rnnprof.recorder.events import EventQueue, EventStage
 from rnnprof.recorder.timeline import Buckets
 
 Reading = Callable[[], int]
@@ -22,195 +21,102 @@ def tallies(stage: Any) -> Iterator[Tally]:
             yield from tallies(child)
 
 
-class Tree:
-    """All steps of one kind in one lane, timed by a clock that is read on the host.
+class Root(Stage):
+    """The root of all steps of one kind in one lane, timed by a clock that is read on the host.
 
-    Args:
-        track: the thread's track.
-        muted: whether the stages inside are not measured (control steps).
-        clock: what reads the time, or None for the native host clock.
+    Its own tally holds the steps; the stages in them are its children.
     """
 
-    root: Stage
+    __slots__ = ("buckets", "wall")
 
-    def __init__(self, track: Track, muted: bool, clock: Reading | None) -> None:
-        self.track = track
-        self.root = Stage(track, "step", None, clock)
-        self.root.muted = muted
-        self.series: Tally = self.root.tally
-        self.wall: Tally = self.root.tally
+    def __init__(self, track: Track, clock: Reading | None, muted: bool) -> None:
+        super().__init__(track, "step", None, clock)
+        self.muted = muted
         self.buckets = Buckets()
-        self.tokens = 0
-        self.token_ns = 0
+        self.wall: Tally = self.tally
+        self.closing = 1
 
-    def begin(self) -> None:
-        """Open a step."""
-        self.track.begin(self.root)
+    def child(self, name: str) -> Stage:
+        """Make a stage directly in the step."""
+        return Stage(self.track, name, self, self.clock)
 
-    def end(self, outer: Any, keep: bool) -> int:
-        """Close the step, count or drop it, and return its wall time in nanoseconds."""
-        ns = self.track.end(self.root, outer, keep)
-        if keep:
-            self.counted()
+    def close_bucket(self) -> None:
+        """The bucket of the timeline is full: the next one begins."""
+        self.closing = self.buckets.close(self.tally.count, [self.tally, *tallies(self)])
+
+    def end_step(self, outer: Any, keep: bool) -> int:
+        """Close a step in which something was odd, and return its nanoseconds."""
+        ns: int = self.track.finish(self, outer, keep)
+        if keep and self.tally.count >= self.closing:
+            self.close_bucket()
         return ns
-
-    def counted(self) -> None:
-        """Note one more step, whose spans are all in the tallies."""
-        buckets = self.buckets
-        buckets.steps += 1
-        if buckets.steps >= buckets.closing:
-            buckets.close([self.series, *tallies(self.root)])
 
     def result(self, stages: Callable[[Any, Buckets], Any], series: Callable[[Tally], Any]) -> Steps:
         """The steps as they are saved."""
         return Steps(
-            series=series(self.series),
+            series=series(self.tally),
             wall=series(self.wall),
-            timeline=self.buckets.timeline(self.series),
+            timeline=self.buckets.timeline(self.tally),
             tokens=self.tokens,
             token_ns=self.token_ns,
-            stages=stages(self.root, self.buckets),
+            stages=stages(self, self.buckets),
         )
 
 
-class EventTree(Tree):
-    """All steps of one kind in one lane, timed by events and at their ends by the host too.
+class EventRoot(Root):
+    """The root of all steps of one kind in one lane, timed by events on the device's stream.
 
-    Args:
-        track: the thread's track.
-        muted: whether the stages inside are not measured (control steps).
-        clock: what reads the host's time, or None for the native clock.
-        queue: where the events wait.
+    Its tally holds the device's time of each step, ``wall`` the host's.
     """
 
-    def __init__(self, track: Track, muted: bool, clock: Reading | None, queue: EventQueue) -> None:
-        super().__init__(track, muted, clock)
-        root = EventRoot(track, "step", None, clock)
-        root.queue = queue
-        root.muted = muted
-        self.root = root
-        self.wall = Tally()
-        self.series = Tally()
+    __slots__ = ("host", "opened", "queue")
+
+    def __init__(self, track: Track, clock: Reading | None, muted: bool, queue: EventQueue) -> None:
+        super().__init__(track, clock, muted)
+        self.special = True
         self.queue = queue
-        self._opened: Any = None
+        self.opened: Any = None
+        # The host's side of a step needs no more of a root than its clock and its start.
+        self.host = Stage(track, "step", None, clock)
+        self.wall = self.host.tally
 
-    def begin(self) -> None:
+    def child(self, name: str) -> Stage:
+        """Make a stage directly in the step; what stands for its clock is the queue."""
+        return EventStage(self.track, name, self, self.queue)  # type: ignore[arg-type]
+
+    def begin_step(self) -> None:
         """Open a step: the host's clock first, so that its span holds the device's."""
-        super().begin()
-        self._opened = self.queue.mark()
+        self.track.begin(self)
+        self.opened = self.queue.mark()
 
-    def end(self, outer: Any, keep: bool) -> int:
-        """Close the step; its spans are counted when the device has got there."""
+    def end_step(self, outer: Any, keep: bool) -> int:
+        """Close a step; its spans are counted when the device has got there."""
         closed = self.queue.mark()
-        ns = self.track.end(self.root, outer, False)
+        ns: int = self.track.finish(self, outer, False)
         if keep:
-            self.queue.finish(self, self._opened, closed, ns)
+            self.queue.finish(self, self.opened, closed, ns)
         else:
             self.queue.drop()
-            self.queue.pool.give_back(self._opened)
+            self.queue.pool.give_back(self.opened)
             self.queue.pool.give_back(closed)
         return ns
 
     def resolved(self, wall_ns: int) -> None:
         """Count a step whose events have been read."""
         self.wall.add(wall_ns)
-        self.counted()
+        if self.tally.count >= self.closing:
+            self.close_bucket()
 
 
-class Step:
-    """The context manager of `prof.step()`: one optimizer iteration.
+class Step(fast.Step):
+    """What `prof.step()` gives: one optimizer iteration, as a context manager and decorator.
 
     Attributes:
         tokens: tokens that this step trains on; may be set inside the step.
-        outer: the stage or lane that was current when the step began.
     """
 
-    __slots__ = ("_given", "_paused", "_track", "_tree", "outer", "tokens")
-
-    def __init__(self, track: Any) -> None:
-        self._track = track
-        self._tree: Tree | None = None
-        self.outer: Any = None
-        self._given: int | None = None
-        self.tokens: int | None = None
-        self._paused = False
-
-    def given(self, tokens: int | None) -> Step:
-        """The same step, to be opened with that number of tokens."""
-        self._given = tokens
-        return self
-
-    @property
-    def open(self) -> bool:
-        """Whether a step is under way."""
-        return self._tree is not None
-
-    def pause(self) -> Tree | None:
-        """Another lane opens inside the step, whose time is not the step's.
-
-        Spans that the host timed can be shortened by it; those of events cannot, and are dropped.
-        """
-        self._paused = isinstance(self._tree, EventTree)
-        return self._tree
-
-    def abandon(self) -> None:
-        """Forget the open step: the profile ends inside it."""
-        if self._tree is not None:
-            self._track.current = self.outer
-            self._track.journaling = False
-            self._tree = None
-
-    def __enter__(self) -> Step:
-        track = self._track
-        if track.closed:
-            return self
-        if self._tree is not None:
-            raise NestingError(
-                "a step was opened while another is open: close the first one (one step is one "
-                "iteration of the training loop)"
-            )
-        tree = track.lane_for_step().next_tree()
-        self.outer = track.current
-        self.tokens = self._given
-        self._paused = False
-        tree.begin()
-        self._tree = tree
-        return self
-
-    def __exit__(self, kind: Any = None, value: Any = None, traceback: Any = None) -> None:
-        track = self._track
-        tree = self._tree
-        if track.closed:
-            return
-        if tree is None:
-            if kind is None:
-                raise NestingError("a step was closed, but none is open")
-            return
-        self._tree = None
-        inside = None if track.current is tree.root else track.current
-        keep = kind is None and inside is None and not self._paused
-        try:
-            ns = tree.end(self.outer, keep)
-        except BaseException:
-            # The user's exception matters more than a clock that died with it.
-            if kind is None:
-                raise
-            return
-        if keep:
-            if self.tokens is not None:
-                tree.tokens += self.tokens
-                tree.token_ns += ns
-        elif kind is not None:
-            track.recorder.aborted += 1
-        if self.outer is not track.lane.root:
-            track.enclosed(self.outer, ns)
-        track.between_steps(tree.root.start + ns)
-        if inside is not None and kind is None:
-            raise NestingError(
-                f"the step was closed while stage {inside.name!r} is still open: close the stage "
-                "first (a stage must not stay open across a `yield`)"
-            )
+    __slots__ = ()
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        track, tokens = self._track, self._given
-        return decorate(lambda: track.here().step.given(tokens), "step()", function)
+        track, tokens = self.track, self.given
+        return decorate(lambda: track.open_step(tokens), "step()", function)

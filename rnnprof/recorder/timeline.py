@@ -37,16 +37,18 @@ class Buckets:
     """
 
     def __init__(self) -> None:
-        self.steps = 0
-        self.closing = 1
         self._rows: dict[Tally, _Row] = {}
         self._closed = 0
 
-    def close(self, tallies: list[Tally]) -> None:
+    def close(self, steps: int, tallies: list[Tally]) -> int:
         """End the bucket: note how far each tally came since the last one.
 
         Args:
+            steps: number of steps so far.
             tallies: of the steps and of every stage in them; new ones may have joined.
+
+        Returns:
+            The number of steps at which the next bucket is full.
         """
         for tally in tallies:
             row = self._rows.get(tally)
@@ -58,7 +60,7 @@ class Buckets:
             for row in self._rows.values():
                 row.halve()
             self._closed = (self._closed + 1) // 2
-        self.closing = self.steps + max(1, self.steps // FINENESS)
+        return steps + max(1, steps // FINENESS)
 
     def timeline(self, tally: Tally) -> Timeline:
         """The series of one tally; its last bucket holds what is not closed yet."""
@@ -72,9 +74,7 @@ class Buckets:
         return Timeline(tuple(counts), tuple(totals))
 
     def _open(self) -> bool:
-        return any(tally.count > row.count for tally, row in self._rows.items()) or (
-            self._closed == 0 and self.steps > 0
-        )
+        return any(tally.count > row.count for tally, row in self._rows.items())
 
 
 def _pairs(numbers: list[int]) -> list[int]:

@@ -122,7 +122,8 @@ def test_ctrl_c_saves_and_reports_what_there_is(
     assert run("--quick", "--out", str(tmp_path)) == 130
     assert written(tmp_path) == FILES
     assert trained(runfile.load(tmp_path / "run.json")) == 3
-    assert "backward" in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert "backward" in printed.out and "interrupted after 3 steps" in printed.err
 
 
 def test_a_second_ctrl_c_saves_and_reports_too(tmp_path: Path, capsys: Capture) -> None:

@@ -361,6 +361,11 @@ def test_a_mistake_is_one_line(program: SimpleNamespace, options: list[str], mes
     check_one_line(lambda: run(program, *options), message)
 
 
+def test_a_profile_that_cannot_be_written_is_one_line(program: SimpleNamespace, tmp_path: Path) -> None:
+    path = tmp_path / "missing" / "run.json"
+    check_one_line(lambda: run(program, profile=path), str(path))
+
+
 def test_a_missing_device_is_one_line(program: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     check_one_line(lambda: run(program, "--device", "cuda"), "--device cuda")

@@ -59,7 +59,8 @@ class Track:
 
 def wires(graph: Graph, track: Track) -> Iterator[Wire]:
     """The way of every edge of the graph."""
-    started = any(edge.kind == "once" and edge.tail != END and edge.label != "next epoch" for edge in graph.edges)
+    before = [edge.tail for edge in graph.edges if edge.kind == "once" and edge.label.startswith("start")]
+    started = _leave(track.spots[before[0]], track)[-1][0] if before else None
     for edge in graph.edges:
         if END in (edge.tail, edge.head):
             wire = _closing(edge, track)
@@ -116,7 +117,7 @@ def _closing(edge: Edge, track: Track) -> Wire:
     return Wire(edge.tail, edge.head, points, edge.kind, label=label)
 
 
-def _between(edge: Edge, track: Track, started: bool) -> Wire:
+def _between(edge: Edge, track: Track, started: float | None) -> Wire:
     """Into the loop from above: from the set-up, or around the right side from the evaluation."""
     tail, head = track.spots[edge.tail], track.spots[edge.head]
     loop = track.lanes[head.lane]
@@ -139,9 +140,12 @@ def _between(edge: Edge, track: Track, started: bool) -> Wire:
         y = tail.row_bottom + 10
         points = ((tail.rect.cx, tail.rect.bottom), (tail.rect.cx, y), (x, y), (x, channel), (into, channel))
     label = _label(edge.label, x - 9, track.lanes[tail.lane].y - 18, "end", "")
-    if not started:
+    # Where two dashed lines meet, one ends; drawn over each other they would look solid.
+    if started is None:
         points = (*points, (into, head.top))
-    return Wire(edge.tail, edge.head, points, edge.kind, head=not started, label=label)
+    else:
+        points = (*points[:-1], (max(started, into), channel))
+    return Wire(edge.tail, edge.head, points, edge.kind, head=started is None, label=label)
 
 
 def _leave(tail: Spot, track: Track) -> tuple[Point, ...]:

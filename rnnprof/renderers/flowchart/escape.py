@@ -7,12 +7,12 @@ import unicodedata
 _XML = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"}
 
 _TEX = {
-    "\\": r"{\textbackslash}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%",
-    "_": r"\_", "^": r"{\textasciicircum}", "~": r"{\textasciitilde}", "<": r"{\textless}", ">": r"{\textgreater}",
-    "|": r"{\textbar}", '"': r"{\textquotedbl}", "`": r"{\textasciigrave}", "'": r"{\textquotesingle}",
-    "-": "{-}", "–": r"{\textendash}", "—": r"{\textemdash}", "…": r"{\ldots}", "×": r"$\times$", "·": r"$\cdot$",
+    "\\": r"$\backslash$", "{": r"$\{$", "}": r"$\}$", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%",
+    "_": r"\_", "^": r"\^{}", "~": r"\~{}", "<": "$<$", ">": "$>$", "|": "$|$", '"': "{''}", "`": r"{\char96}",
+    "'": "{'}", "-": "{-}", "–": "{--}", "—": "{---}", "…": r"{\dots}", "×": r"$\times$", "·": r"$\cdot$",
     "µ": r"$\mu$", "→": r"$\to$", "±": r"$\pm$",
 }  # fmt: skip
+_TEX_LINE = 150
 _TEX_ACCENTS = {0x300: "`", 0x301: "'", 0x302: "^", 0x303: "~", 0x308: '"', 0x327: "c", 0x30C: "v"}
 
 
@@ -61,8 +61,18 @@ def tex_printable(text: str) -> str:
 
 
 def tex(text: str) -> str:
-    """Escape for LaTeX, after `tex_printable`; no character keeps a special meaning or joins a ligature."""
-    return "".join(_TEX.get(char) or _accented(char) or char for char in text)
+    """Escape for LaTeX, after `tex_printable`; no character keeps a special meaning.
+
+    Signs that only other encodings than OT1 have come from the mathematical fonts, which every
+    installation holds. A long text is broken into lines that end in a comment, so without a space.
+    """
+    lines = [""]
+    for char in text:
+        piece = _TEX.get(char) or _accented(char) or char
+        if len(lines[-1]) + len(piece) > _TEX_LINE:
+            lines.append("")
+        lines[-1] += piece
+    return "%\n".join(lines)
 
 
 def _accented(char: str) -> str:

@@ -27,7 +27,8 @@ class Box:
         note: one phrase about it, or empty.
         share: its part of the basis, or None.
         percent: ``share`` as the breakdown prints it.
-        time: its duration in words, or empty.
+        long: its duration in words, or empty: in one step, of the only visit, or of the mean visit.
+        visits: how often it was visited outside steps; 0 inside steps.
         kind: ``stage``, ``other``, ``self`` or ``empty``.
         path: names from the outermost stage to this one.
     """
@@ -37,19 +38,27 @@ class Box:
     note: str
     share: float | None
     percent: str
-    time: str
+    long: str
+    visits: int
     kind: str
     path: tuple[str, ...] = ()
 
     @property
     def large(self) -> str:
         """The largest text: the percentage, or the duration where there is no share."""
-        return self.time if self.share is None else self.percent
+        return self.long if self.share is None else self.percent
 
     @property
     def small(self) -> str:
-        """The duration, where it is not the largest text already."""
-        return "" if self.share is None else self.time
+        """The duration; where that is the largest text already, how often."""
+        if self.share is not None:
+            return self.time
+        return "once" if self.visits == 1 else f"{count(self.visits)} times" if self.visits else ""
+
+    @property
+    def time(self) -> str:
+        """The duration and how often: ``306 ms``, ``553 ms once`` or ``14 × 0.8 ms``."""
+        return _visits(self.long, self.visits)
 
 
 @dataclass(frozen=True)
@@ -197,7 +206,7 @@ def _lane(key: str, row: LaneRow, rows: list[StageRow], by: str, looped: bool) -
     else:
         flow, loose, chip = rest, (*other, *remainder), None
     if not flow and (looped or not loose):
-        flow = (Box(f"{key}e", "no stages", "", None, "", "", "empty"),)
+        flow = (Box(f"{key}e", "no stages", "", None, "", "", 0, "empty"),)
     percent = "" if by == "step" or row.thread or row.share is None else row.percent
     return Lane(key, row.name, row.thread, _lane_time(row), percent, flow, loose, chip)
 
@@ -217,9 +226,9 @@ def _items(key: str, rows: list[StageRow], lane: LaneRow) -> tuple[tuple[Item, .
     other = []
     for at, row in enumerate(rest):
         if row.percent != "0 %" and (row.share is not None or row.total_ns):
-            between = "outside the steps" if lane.steps and not row.in_step else DESCRIPTIONS[OTHER]
-            time = duration(row.per_step_ns) if row.in_step else duration(row.total_ns)
-            other.append(Box(f"{key}x{at}", row.name, between, row.share, row.percent, time, "other", row.path))
+            note = "outside the steps" if lane.steps and not row.in_step else DESCRIPTIONS.get(OTHER, "")
+            long = duration(row.per_step_ns if row.in_step else row.total_ns)
+            other.append(Box(f"{key}x{at}", row.name, note, row.share, row.percent, long, 0, "other", row.path))
     return _tree(key, stages, 0), tuple(other)
 
 
@@ -230,25 +239,28 @@ def _tree(key: str, rows: list[StageRow], level: int) -> tuple[Item, ...]:
         row, name = rows[start], f"{key}n{at}"
         inner = rows[start + 1 : starts[at + 1] if at + 1 < len(starts) else None]
         if inner and level < CONTAINERS:
-            own = Box(f"{name}s", "(self)", "", row.share, row.percent, "", "self", row.path)
+            own = Box(f"{name}s", "(self)", "", row.share, row.percent, "", 0, "self", row.path)
             shown = own if row.share and row.percent != "0 %" else None
             items.append(
-                Group(name, row.name, row.total_share, row.total_percent, _time(row), shown,
+                Group(name, row.name, row.total_share, row.total_percent, _visits(*_long(row)), shown,
                       _tree(name, inner, level + 1))
             )  # fmt: skip
             continue
         note = f"+{len(inner)} inside" if inner else DESCRIPTIONS.get(row.name, "")
         share, percent = (row.total_share, row.total_percent) if inner else (row.share, row.percent)
-        items.append(Box(name, row.name, note, share, percent, _time(row), "stage", row.path))
+        items.append(Box(name, row.name, note, share, percent, *_long(row), "stage", row.path))
     return tuple(items)
 
 
-def _time(row: StageRow) -> str:
+def _long(row: StageRow) -> tuple[str, int]:
+    """A duration in words, and how often; 0 in a step."""
     if row.in_step:
-        return duration(row.per_step_ns)
-    if row.count == 1:
-        return f"{duration(row.total_ns)} once"
-    return f"{count(row.count)} × {duration(row.mean_ns)}" if row.count else duration(row.total_ns)
+        return duration(row.per_step_ns), 0
+    return duration(row.mean_ns if row.count > 1 else row.total_ns), row.count
+
+
+def _visits(long: str, visits: int) -> str:
+    return f"{long} once" if visits == 1 else f"{count(visits)} × {long}" if visits else long
 
 
 def _hot(lane: Lane | None) -> frozenset[str]:

@@ -10,7 +10,7 @@ from rnnprof.renderers.flowchart.edges import Spot, Track, wires
 from rnnprof.renderers.flowchart.graph import Graph, Lane, leaves
 from rnnprof.renderers.flowchart.grid import Row, grid
 from rnnprof.renderers.flowchart.legend import legend
-from rnnprof.renderers.flowchart.pieces import PAD, Piece, gaps, pieces
+from rnnprof.renderers.flowchart.pieces import GAP, PAD, Piece, gaps, pieces
 from rnnprof.renderers.flowchart.scene import BOX_H, BOX_W, Panel, Rect, Scene, Text
 from rnnprof.renderers.flowchart.text import Printable, shorten
 
@@ -64,9 +64,10 @@ def _draw(graph: Graph, clean: Printable, columns: int) -> Scene:
     once = any(edge.label == "next epoch" for edge in graph.edges)
     room = gaps([row for rows in found.values() for row in rows], columns)
     xs = [MARGIN + TAB + _LEFT + (_SIDE if around else 0.0) + room[0]]
-    for gap in room[1:-1]:
+    used = max([2, *(cell.col + cell.span for rows in cells.rows.values() for row in rows for cell in row.cells)])
+    for gap in room[1:used]:
         xs.append(xs[-1] + BOX_W + gap)
-    right = xs[-1] + BOX_W + room[-1] + _RIGHT + (_SIDE if once else 0.0)
+    right = xs[-1] + BOX_W + room[used] - (GAP if used < columns else 0) + _RIGHT + (_SIDE if once else 0.0)
     track = Track(left=xs[0] - room[0] - _SIDE + 6, right=right - 20, turns=cells.turns)
     sheet = _Sheet(graph, clean, track, xs)
     y = MARGIN
@@ -89,7 +90,7 @@ def _draw(graph: Graph, clean: Printable, columns: int) -> Scene:
     decision = _decision(graph, track)
     return Scene(
         right + MARGIN, y + MARGIN / 2, tuple(sheet.lanes), tuple(sheet.containers), tuple(sheet.boxes), decision,
-        tuple(wires(graph, track)), tuple(sheet.texts), marks, cells.splits,
+        tuple(wires(graph, track)), tuple(sheet.texts), marks, cells.splits, columns,
     )  # fmt: skip
 
 
@@ -109,6 +110,10 @@ def _rows(
             y = _centre(sheet, lane, y, width)
         elif index:
             y += _ROW_GAP
+        if looped and index == turns:
+            sheet.texts.append(
+                Text(sheet.xs[1], y - 7, "outside the steps", 10.5, colour=theme.MUTED, anchor="start", room=BOX_W)
+            )
         y = _row(sheet, lane, row, found[index], index, y, looped and index == turns - 1)
     return y
 

@@ -25,10 +25,10 @@ def legend(graph: Graph, left: float, right: float, top: float) -> tuple[Legend,
     Returns:
         The legend and the y where it ends.
     """
-    kinds = {edge.kind for edge in graph.edges}
+    kinds, labels = {edge.kind for edge in graph.edges}, {edge.label for edge in graph.edges}
     wanted = [("hot", hot_words(graph))] if graph.hot else []
     if "once" in kinds:
-        wanted.append(("once", "now and then" if graph.end == "end?" else "once per epoch"))
+        wanted.append(("once", "once per epoch" if "next epoch" in labels else "once"))
     samples: list[tuple[Point, str, Text]] = []
     x, y = left, top + 12
     for kind, words in wanted:

@@ -81,7 +81,7 @@ class Panel:
         radius: of its corners.
         weight: width of its border.
         dashed: whether the border is dashed.
-        bar: width of the bar at its lower side.
+        bar, bar_fill: part of its width, 0 to 1, that the bar at its lower side takes, and its colour.
         tab: width of the dark tab at its left side, and its colour; 0 for none.
         title: the whole name and numbers, for a tooltip; untrusted.
     """
@@ -95,6 +95,7 @@ class Panel:
     weight: float = 1.1
     dashed: bool = False
     bar: float = 0.0
+    bar_fill: str = ""
     tab: float = 0.0
     tab_fill: str = ""
     title: str = ""
@@ -135,6 +136,7 @@ class Scene:
         texts: what stands outside panels.
         legend: what colours and arrows mean.
         splits: how many containers had to be divided between rows.
+        columns: of the grid.
     """
 
     width: float
@@ -147,3 +149,4 @@ class Scene:
     texts: tuple[Text, ...]
     legend: Legend
     splits: int
+    columns: int

@@ -38,7 +38,7 @@ def box(item: Box, rect: Rect, hot: bool, clean: Printable) -> Panel:
     return Panel(
         item.key, rect, fill, theme.HOT if hot else theme.line(item.share), texts,
         weight=2.4 if hot else 1.1, dashed=item.kind in ("other", "empty"),
-        bar=(rect.w - 10) * min(max(item.share or 0.0, 0.0), 1.0), title=title(item),
+        bar=min(max(item.share or 0.0, 0.0), 1.0), bar_fill=theme.line(item.share), title=title(item),
     )  # fmt: skip
 
 

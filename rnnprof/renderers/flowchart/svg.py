@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rnnprof.renderers.flowchart import theme
 from rnnprof.renderers.flowchart.escape import xml
 from rnnprof.renderers.flowchart.graph import Graph
 from rnnprof.renderers.flowchart.layout import layout
 from rnnprof.renderers.flowchart.legend import ARROW
-from rnnprof.renderers.flowchart.scene import Legend, Panel, Rect, Scene, Text, Wire
+from rnnprof.renderers.flowchart.scene import Legend, Panel, Point, Rect, Scene, Text, Wire
 from rnnprof.renderers.flowchart.text import printable, width
 
 _FONT = "Helvetica, Arial, DejaVu Sans, sans-serif"
+_HEAD, _HOT_HEAD = 6.0, 9.8  # how far the tips of the arrowheads reach beyond their lines
 _STYLE = (
     "polyline{fill:none;stroke-linejoin:round}"
     f".flow,.back{{stroke:#{theme.WIRE};stroke-width:1.5}}"
@@ -32,7 +35,7 @@ def svg(graph: Graph) -> str:
         f'role="img" aria-labelledby="title desc" font-family="{_FONT}">',
         '<title id="title">rnnprof flow chart: where the time went</title>',
         f'<desc id="desc">{xml(_description(graph, scene))}</desc>',
-        f"<defs>{_marker('a', theme.WIRE, 9, 9)}{_marker('h', theme.HOT, 14, 7)}{_ramp()}</defs>",
+        f"<defs>{_marker('a', theme.WIRE, 9)}{_marker('h', theme.HOT, 15)}{_ramp()}</defs>",
         f"<style>{_STYLE}</style>",
         f'<rect width="{wide}" height="{high}" fill="#{theme.PAPER}"/>',
     ]
@@ -57,9 +60,9 @@ def _description(graph: Graph, scene: Scene) -> str:
     return f"Numbers are the {graph.basis}. Lanes: {lanes}. Stages: {boxes}."
 
 
-def _marker(key: str, colour: str, size: int, ref: int) -> str:
+def _marker(key: str, colour: str, size: int) -> str:
     return (
-        f'<marker id="{key}" viewBox="0 0 10 10" refX="{ref}" refY="5" markerWidth="{size}" markerHeight="{size}" '
+        f'<marker id="{key}" viewBox="0 0 10 10" refX="4" refY="5" markerWidth="{size}" markerHeight="{size}" '
         f'markerUnits="userSpaceOnUse" orient="auto"><path d="M0 0L10 5L0 10L3 5Z" fill="#{colour}"/></marker>'
     )
 
@@ -86,9 +89,10 @@ def _panel(panel: Panel) -> str:
             f'V{_n(rect.bottom - r)}a{_n(r)} {_n(r)} 0 0 0 {_n(r)} {_n(r)}H{_n(rect.x + panel.tab)}Z" '
             f'fill="#{panel.tab_fill}"/>'
         )
-    if panel.bar >= 0.3:
-        inner = Rect(rect.x + r, rect.bottom - 5.5, max(panel.bar, 1.0), 4.0)
-        out.append(_rect(inner, f'fill="#{panel.line}"'))
+    if panel.bar:
+        whole = Rect(rect.x + r + 1, rect.bottom - 6.5, rect.w - 2 * r - 2, 3.5)
+        out.append(_rect(whole, f'fill="#{theme.mix(panel.bar_fill, panel.fill, 0.22)}"'))
+        out.append(_rect(replace(whole, w=max(whole.w * panel.bar, 0.8)), f'fill="#{panel.bar_fill}"'))
     dash = ' stroke-dasharray="4 2.5"' if panel.dashed else ""
     out.append(_rect(rect, f'rx="{radius}" fill="none" stroke="#{panel.line}" stroke-width="{panel.weight}"{dash}'))
     out += [_text(text) for text in panel.texts]
@@ -96,9 +100,17 @@ def _panel(panel: Panel) -> str:
 
 
 def _wire(wire: Wire) -> str:
-    points = " ".join(f"{_n(x)},{_n(y)}" for x, y in wire.points)
+    back = (_HOT_HEAD if wire.kind == "hot" else _HEAD) if wire.head else 0.0
+    points = " ".join(f"{_n(x)},{_n(y)}" for x, y in _short(wire.points, back))
     head = f' marker-end="url(#{"h" if wire.kind == "hot" else "a"})"' if wire.head else ""
     return f'<polyline class="{wire.kind}" points="{points}"{head}/>'
+
+
+def _short(points: tuple[Point, ...], by: float) -> tuple[Point, ...]:
+    """The same way, ended earlier to make room for the arrowhead, whose tip then touches the box."""
+    (x0, y0), (x1, y1) = points[-2:]
+    part = by / max(abs(x1 - x0) + abs(y1 - y0), by, 1.0)
+    return (*points[:-1], (x1 - (x1 - x0) * part, y1 - (y1 - y0) * part))
 
 
 def _decision(rect: Rect, texts: tuple[Text, ...]) -> str:

@@ -1,0 +1,8 @@
+"""The command line: one file per subcommand, loaded when it is asked for."""
+
+COMMANDS = {
+    "report": "print where the time of a recorded run went, or draw it as a flowchart",
+    "demo": "profile a small recurrent language model and show the report (about a minute; needs torch)",
+}
+"""Every subcommand and its help. A module of the same name holds ``NAME``, ``HELP``,
+``add_arguments(parser)`` and ``run(args) -> int``."""

@@ -1,0 +1,65 @@
+"""A breakdown as JSON, for programs: exact numbers, printed percentages, no NaN.
+
+Keys of the object:
+    by: what 100 % is, ``"step"`` or ``"run"``.
+    run_ns: time of the run. Everything that ends in ``_ns`` is nanoseconds.
+    clock, created, ended: as in the run.
+    stages: list of ``name``, ``path`` (list), ``lane``, ``in_step``, ``remainder`` (true for the
+        ``other`` that no stage claims), ``count``, ``share``, ``percent``, ``total_share``,
+        ``total_percent``, ``self_ns``, ``total_ns``, ``mean_ns``, ``median_ns``, ``p95_ns``,
+        ``min_ns``, ``max_ns``, ``interval_ns``, ``share_interval``, ``per_step_ns``.
+    step: the main lane's steps: ``lane``, ``kind``, ``count``, ``kinds`` (number of each kind),
+        ``total_ns``, ``mean_ns``, ``median_ns``, ``p95_ns``, ``min_ns``, ``max_ns``,
+        ``interval_ns``, ``tokens``, ``tokens_per_second``, ``ns_per_token``; or null.
+    steps: the same for each lane that has steps, by its name.
+    lanes: list of ``name``, ``thread``, ``total_ns``, ``share``, ``percent``, ``count``, ``steps``,
+        ``step_ns``.
+    perturbation: ``ratio``, ``interval``, ``measured``, ``control``, ``reason``, ``sentence``.
+    notes: list of sentences.
+    environment: as in the run.
+
+Intervals are ``[low, high]`` at 95 %. Shares are fractions. What is not known is null; so are
+``percent`` and ``total_percent`` where there is no share. The meaning of each number is in
+`rnnprof.analysis.result`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from typing import Any
+
+from rnnprof.analysis.result import Breakdown, LaneRow, StageRow
+
+
+def render(breakdown: Breakdown) -> str:
+    """Write a breakdown as JSON.
+
+    Args:
+        breakdown: the result to write.
+
+    Returns:
+        One indented object in ASCII, with a newline at its end.
+    """
+    content = dataclasses.asdict(breakdown)
+    content["stages"] = [_row(row) for row in breakdown.stages]
+    content["lanes"] = [_row(lane) for lane in breakdown.lanes]
+    return json.dumps(_finite(content), indent=2, allow_nan=False) + "\n"
+
+
+def _row(row: StageRow | LaneRow) -> dict[str, Any]:
+    content = dataclasses.asdict(row)
+    content.pop("leaf", None)
+    if row.share is None:
+        content |= {key: None for key in ("percent", "total_percent") if key in content}
+    return content
+
+
+def _finite(value: Any) -> Any:
+    """The same value with null for the numbers that JSON does not have."""
+    if isinstance(value, dict):
+        return {str(key): _finite(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,37 @@
+"""The table of stages as CSV (RFC 4180, but with plain newlines): one row for each stage and lane."""
+
+from __future__ import annotations
+
+import csv as csv_module
+import io
+
+from rnnprof import units
+from rnnprof.analysis.result import Breakdown
+from rnnprof.renderers.table import model
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def csv(breakdown: Breakdown) -> str:
+    """Write the table of stages for a spreadsheet or a program.
+
+    Args:
+        breakdown: the result to write.
+
+    Returns:
+        A heading and one row for each stage, in whole nanoseconds and fractions; an empty cell is
+        not known. A name that a spreadsheet would take for a formula gets a leading apostrophe.
+    """
+    table = model.raw(breakdown)
+    out = io.StringIO()
+    writer = csv_module.writer(out, lineterminator="\n")
+    writer.writerow([column.title for column in table.columns])
+    for section in table.sections:
+        for row in section.rows:
+            cells = zip(row.cells, table.columns)
+            writer.writerow([cell if column.right else _name(cell) for cell, column in cells])
+    return out.getvalue()
+
+
+def _name(cell: str) -> str:
+    return ("'" if cell.startswith(FORMULA) else "") + (units.visible(cell) if cell else "")
