@@ -562,7 +562,7 @@ typedef struct {
     Stage *outer;      /* owned; what was current around it */
     PyObject *tokens;  /* of the open step: an int or None */
     PyObject *given;   /* of the step to be opened */
-    char paused;       /* its spans are no longer good */
+    char spoiled;       /* its spans are no longer good */
 } Step;
 
 static PyObject *
@@ -603,7 +603,7 @@ Step_enter(Step *self, PyObject *Py_UNUSED(ignored))
     }
     Py_XSETREF(self->outer, (Stage *)Py_XNewRef((PyObject *)track->current));
     Py_XSETREF(self->tokens, Py_NewRef(self->given ? self->given : Py_None));
-    self->paused = 0;
+    self->spoiled = 0;
     if (root->special) {
         PyObject *begun = PyObject_CallMethod((PyObject *)root, "begin_step", NULL);
         if (begun == NULL) {
@@ -638,7 +638,7 @@ Step_exit(Step *self, PyObject *const *args, Py_ssize_t count)
     int64_t ns;
     if (track->closed)
         Py_RETURN_NONE;
-    if (root == NULL || failed || self->paused || track->current != root || root->special)
+    if (root == NULL || failed || self->spoiled || track->current != root || root->special)
         return PyObject_CallMethod((PyObject *)track, "odd_end", "OO", self, failed ? Py_True : Py_False);
     int status = finish(track, root, self->outer, 1, &ns);
     if (status == 0 && self->tokens != Py_None) {
@@ -751,7 +751,7 @@ static PyMemberDef Step_members[] = {
     {"deck", T_OBJECT_EX, offsetof(Step, deck), READONLY, NULL},
     {"outer", T_OBJECT, offsetof(Step, outer), READONLY, NULL},
     {"given", T_OBJECT, offsetof(Step, given), READONLY, NULL},
-    {"paused", T_BOOL, offsetof(Step, paused), 0, NULL},
+    {"spoiled", T_BOOL, offsetof(Step, spoiled), 0, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 

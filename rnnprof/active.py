@@ -113,10 +113,11 @@ def current() -> Any:
 class _NoStep:
     """What `step()` gives without a profile."""
 
-    __slots__ = ("_given", "tokens")
+    __slots__ = ("_given", "spoiled", "tokens")
 
     def __init__(self, tokens: int | None) -> None:
         self._given = self.tokens = tokens
+        self.spoiled = False
 
     def __enter__(self) -> _NoStep:
         return self
@@ -146,14 +147,19 @@ class _NoLane:
         return decorate(lambda: lane(self.name), f"lane({self.name!r})", function)
 
 
-def _nothing_compiled(name: Any = None, *_: Any) -> Any:
+# torch.compile follows the attribute set below instead of the function: inside a compiled function
+# there are no stages to time, and a mark must neither break the graph nor become part of it.
+def _nothing_compiled(*_: Any, **__: Any) -> Any:
     return contextlib.nullcontext()
 
 
-# torch.compile follows this attribute instead of the function: inside a compiled function there
-# are no stages to time, and a mark must neither break the graph nor become part of it.
+def invisible_to_dynamo(mark: Any) -> None:
+    """Make `torch.compile` take a mark for a context manager that does nothing."""
+    mark._torchdynamo_inline = _nothing_compiled
+
+
 for _mark in (stage, step, lane):
-    _mark._torchdynamo_inline = _nothing_compiled  # type: ignore[attr-defined]
+    invisible_to_dynamo(_mark)
 
 
 def _forget_in_child() -> None:

@@ -79,7 +79,8 @@ class SyncClock:
     def now(self) -> int:
         """The host's reading once the device is idle, in nanoseconds."""
         self._synchronize()
-        return self._read()
+        reading: int = self._read()
+        return reading
 
 
 class EventPool:

@@ -16,19 +16,19 @@ from rnnprof.errors import NestingError, UsageError
 
 if TYPE_CHECKING or os.environ.get("RNNPROF_PURE_PYTHON"):
     from rnnprof import marks_python as fast
-
-    NATIVE = False
 else:
     try:
         from rnnprof import _marks as fast
-
-        NATIVE = True
     except ImportError:
         from rnnprof import marks_python as fast
 
-        NATIVE = False
+NATIVE = fast.__name__ == "rnnprof._marks"
+"""Whether the compiled part is at work."""
+HAVE_CLOCK = bool(fast.HAVE_CLOCK)
+"""Whether stages can read the host's clock themselves."""
 
 Tally = fast.Tally
+BaseStep = fast.Step
 
 MAX_STAGES = 500
 """Stages that one thread may have; later ones count as time of the stage around them."""
@@ -85,9 +85,7 @@ def chain(stage: Any) -> Iterator[Any]:
         stage = stage.parent
 
 
-def decorate(
-    opened: Callable[[], Any], what: str, function: Callable[..., Any]
-) -> Callable[..., Any]:
+def decorate(opened: Callable[[], Any], what: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap a function so that each call runs inside a context manager.
 
     Args:
@@ -172,7 +170,7 @@ class Track(fast.Track):
         """Make the stage of that name inside the current one."""
         if not isinstance(name, str) or not name:
             raise UsageError(f"a stage's name is a non-empty string, not {name!r}")
-        current = self.current
+        current: Any = self.current
         if self.closed or current is None or current.muted:
             return self.null(name)
         around = list(chain(current))
@@ -184,7 +182,7 @@ class Track(fast.Track):
             self.refused += 1
             return self.null(name)
         self.stages += 1
-        stage = current.child(name)
+        stage: Stage = current.child(name)
         current.children[name] = stage
         return stage
 

@@ -70,9 +70,7 @@ class Stage:
         "track",
     )
 
-    def __init__(
-        self, track: Any, name: str, parent: Stage | None, clock: Callable[[], int] | None
-    ) -> None:
+    def __init__(self, track: Any, name: str, parent: Stage | None, clock: Callable[[], int] | None) -> None:
         self.track = track
         self.name = name
         self.parent = parent
@@ -228,13 +226,13 @@ class Track:
     def foreign_step(self, tokens: int | None) -> Any:
         raise NotImplementedError
 
-    def misplaced_step(self, step: Step) -> None:
+    def misplaced_step(self, step: Any) -> None:
         raise NotImplementedError
 
-    def deal(self, step: Step) -> None:
+    def deal(self, step: Any) -> None:
         raise NotImplementedError
 
-    def odd_end(self, step: Step, failed: bool) -> None:
+    def odd_end(self, step: Any, failed: bool) -> None:
         raise NotImplementedError
 
     def enclosed(self, outer: Any, ns: int) -> None:
@@ -255,7 +253,7 @@ class Step:
         outer: the stage or lane that was current when it began.
     """
 
-    __slots__ = ("deck", "given", "outer", "paused", "root", "tokens", "track")
+    __slots__ = ("deck", "given", "outer", "spoiled", "root", "tokens", "track")
 
     def __init__(self, track: Any) -> None:
         self.track = track
@@ -264,7 +262,7 @@ class Step:
         self.outer: Any = None
         self.tokens: int | None = None
         self.given: int | None = None
-        self.paused = False
+        self.spoiled = False
 
     def __enter__(self) -> Step:
         track = self.track
@@ -277,7 +275,7 @@ class Step:
         root = self.deck.pop()
         self.outer = track.current
         self.tokens = self.given
-        self.paused = False
+        self.spoiled = False
         try:
             if root.special:
                 root.begin_step()
@@ -293,7 +291,7 @@ class Step:
         track, root = self.track, self.root
         if track.closed:
             return
-        if root is None or kind is not None or self.paused or track.current is not root or root.special:
+        if root is None or kind is not None or self.spoiled or track.current is not root or root.special:
             track.odd_end(self, kind is not None)
             return
         self.root = None

@@ -18,7 +18,7 @@ from rnnprof.recorder.lanes import LaneContext
 from rnnprof.schedule import DEFAULT_CONTROL_EVERY, DEFAULT_WARMUP, Schedule
 
 
-class profile:  # noqa: N801  (it reads as the verb that it is: with rnnprof.profile(...) as prof)
+class profile:
     """Record the stages of a training loop and save them as a run.
 
     Use it as a context manager, or call `start` and `stop`. Before the first step everything is
@@ -171,22 +171,18 @@ class profile:  # noqa: N801  (it reads as the verb that it is: with rnnprof.pro
         """
         iterator = iter(iterable)
         while True:
-            step = self.step(tokens)
-            step.__enter__()
-            try:
+            with self.step(tokens) as step:
                 with self.stage("get_batch"):
-                    item = next(iterator)
-            except BaseException as error:
-                step.__exit__(type(error), error, None)
-                if isinstance(error, StopIteration):
+                    try:
+                        item = next(iterator)
+                    except StopIteration:
+                        step.spoiled = True
+                        return
+                try:
+                    yield item
+                except GeneratorExit:
+                    # The loop was left with `break`, which is no failure of its step.
                     return
-                raise
-            try:
-                yield item
-            except BaseException as error:
-                step.__exit__(type(error), error, None)
-                raise
-            step.__exit__(None, None, None)
 
     @property
     def run(self) -> Run:
@@ -195,7 +191,7 @@ class profile:  # noqa: N801  (it reads as the verb that it is: with rnnprof.pro
 
 
 for _mark in (profile.stage, profile.step, profile.lane):
-    _mark._torchdynamo_inline = active._nothing_compiled  # type: ignore[attr-defined]
+    active.invisible_to_dynamo(_mark)
 
 
 def _for_rank(path: Path) -> Path:

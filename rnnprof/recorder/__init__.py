@@ -9,11 +9,10 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from time import sleep
-from typing import Any
 
 from rnnprof import environment, marks, runfile
 from rnnprof.clocks import NAMES, Clock, Device, HostClock, SyncClock, find_device, need_device
-from rnnprof.errors import UsageError
+from rnnprof.errors import RunFileError, UsageError
 from rnnprof.model import Json, Lane, Run
 from rnnprof.recorder import snapshot
 from rnnprof.recorder.events import EventQueue
@@ -55,7 +54,7 @@ class Recorder:
         self.queue: EventQueue | None = None
         self._asked = clock if isinstance(clock, str) else clock.name
         self._host: Clock = HostClock() if isinstance(clock, str) else clock
-        self._native = isinstance(clock, str) and bool(marks.fast.HAVE_CLOCK)
+        self._native = isinstance(clock, str) and marks.HAVE_CLOCK
         self._device = device
         self._sync: SyncClock | None = None
         self._unresolved = 0
@@ -73,6 +72,7 @@ class Recorder:
         self._start = 0
         self._tracks: list[LaneTrack] = []
         self._error: str | None = None
+        self._left: list[str] = []
 
     # ---- time -------------------------------------------------------------------------------
 
@@ -176,7 +176,7 @@ class Recorder:
         began = self.now()
         try:
             self.save("running")
-        except runfile.RunFileError as error:
+        except RunFileError as error:
             self._error = str(error)
         # Saving may take no more than one part in 200 of the run.
         took = self.now() - began
@@ -196,12 +196,11 @@ class Recorder:
                 left = track.close()
             track.closed = True
         self._wall = self.now() - self._start
-        if left and ended != "finished":
-            left = []
-        self._left = left
+        # A profile that an exception ends closes whatever was open; only a quiet end is at fault.
+        self._left = left if ended == "finished" else []
         self._environment.update(environment.at_end())
         self.save(ended)
-        return left
+        return self._left
 
     def _resolve(self) -> None:
         if self.queue is None:
@@ -249,7 +248,7 @@ class Recorder:
             notes.append({"code": "unresolved_events", "count": self._unresolved})
         if self.queue is not None and self.queue.dropped_spans:
             notes.append({"code": "dropped_spans", "count": self.queue.dropped_spans})
-        if getattr(self, "_left", None):
+        if self._left:
             notes.append({"code": "open_at_end", "stages": self._left})
         if not marks.NATIVE:
             notes.append({"code": "python_marks"})

@@ -118,7 +118,7 @@ class LaneTrack(Track):
             raise NestingError("a step was closed, but none is open")
         step.root = None
         inside = None if self.current is root else self.current
-        keep = not failed and inside is None and not step.paused
+        keep = not failed and inside is None and not step.spoiled
         try:
             ns = root.end_step(step.outer, keep)
         except BaseException:
@@ -188,7 +188,7 @@ class LaneTrack(Track):
         journaling = self.journaling
         if isinstance(step.root, EventRoot):
             # Events cannot be shortened by the time of the lane inside.
-            step.paused = True
+            step.spoiled = True
         elif step.root is not None:
             self.write_through()
         self._around.append((self.lane, self.current, journaling, now))

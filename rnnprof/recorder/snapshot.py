@@ -25,7 +25,9 @@ def series(tally: Tally) -> Series:
     )
 
 
-def stages(root: Any, buckets: Buckets | None, enclosed: dict[Tally, int] | None = None) -> tuple[SavedStage, ...]:
+def stages(
+    root: Any, buckets: Buckets | None, enclosed: dict[Tally, int] | None = None
+) -> tuple[SavedStage, ...]:
     """The stages below a root, without those that no span has ended in yet."""
     found = []
     for child in list(root.children.values()):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from rnnprof.marks import Stage, Tally, Track, decorate, fast
+from rnnprof.marks import BaseStep, Stage, Tally, Track, decorate
 from rnnprof.model import Steps
 from rnnprof.recorder.events import EventQueue, EventStage
 from rnnprof.recorder.timeline import Buckets
@@ -108,7 +108,7 @@ class EventRoot(Root):
             self.close_bucket()
 
 
-class Step(fast.Step):
+class Step(BaseStep):
     """What `prof.step()` gives: one optimizer iteration, as a context manager and decorator.
 
     Attributes:
