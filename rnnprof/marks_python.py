@@ -74,7 +74,7 @@ class Stage:
         self.track = track
         self.name = name
         self.parent = parent
-        self.clock = clock or perf_counter_ns
+        self.clock = perf_counter_ns if clock is None else clock
         self.children: dict[str, Any] = {}
         self.tally = Tally()
         self.start = 0

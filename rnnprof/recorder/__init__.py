@@ -8,7 +8,6 @@ import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from time import sleep
 
 from rnnprof import environment, marks, runfile
 from rnnprof.clocks import NAMES, Clock, Device, HostClock, SyncClock, find_device, need_device
@@ -21,8 +20,6 @@ from rnnprof.recorder.steps import EventRoot, Root
 from rnnprof.schedule import Schedule
 
 MAX_TRACKS = 64
-RESOLVE_S = 10
-"""How long the end of a profile waits for the device's last events."""
 
 
 class Recorder:
@@ -53,8 +50,9 @@ class Recorder:
         self.aborted = 0
         self.queue: EventQueue | None = None
         self._asked = clock if isinstance(clock, str) else clock.name
-        self._host: Clock = HostClock() if isinstance(clock, str) else clock
-        self._native = isinstance(clock, str) and marks.HAVE_CLOCK
+        simulated = getattr(device, "clock", None)
+        self._host: Clock = simulated or HostClock() if isinstance(clock, str) else clock
+        self._native = isinstance(self._host, HostClock) and marks.HAVE_CLOCK
         self._device = device
         self._sync: SyncClock | None = None
         self._unresolved = 0
@@ -147,11 +145,10 @@ class Recorder:
     def _retire_dead(self) -> None:
         if len(self._tracks) < MAX_TRACKS:
             return
-        alive = {thread.ident for thread in threading.enumerate()}
         main, *others = self._tracks
-        dead = [track for track in others if track.owner not in alive]
+        dead = [track for track in others if not track.thread.is_alive()]
         self._retired = snapshot.merged([*self._retired, *self._lanes(dead)])
-        self._tracks = [main, *(track for track in others if track.owner in alive)]
+        self._tracks = [main, *(track for track in others if track not in dead)]
 
     def _lanes(self, tracks: list[LaneTrack]) -> list[Lane]:
         now = self.now()
@@ -203,13 +200,14 @@ class Recorder:
         return self._left
 
     def _resolve(self) -> None:
-        if self.queue is None:
+        if self.queue is None or self._device is None:
             return
-        for _ in range(RESOLVE_S * 1000):
+        try:
+            self._device.synchronize()
             self.queue.poll()
-            if not len(self.queue):
-                return
-            sleep(0.001)
+        except RuntimeError:
+            # A device that has died: what it did not report is counted below.
+            pass
         self._unresolved = len(self.queue)
 
     def disown(self) -> None:

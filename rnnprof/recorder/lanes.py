@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -63,6 +64,7 @@ class LaneTrack(Track):
     def __init__(self, recorder: Any, first: str, thread: bool = False) -> None:
         super().__init__()
         self.recorder = recorder
+        self.thread = threading.current_thread()
         self.lanes: dict[str, LaneState] = {}
         self._around: list[tuple[LaneState, Any, bool, int]] = []
         self._implicit = not thread

@@ -9,7 +9,7 @@ from rnnprof.model import Lane, Run, Series, Stage, walk
 from rnnprof.testing import FakeClock
 
 
-def profile(clock: FakeClock, **options: Any) -> Any:
+def profile(clock: FakeClock | str | int, **options: Any) -> Any:
     """A profile that saves nothing and measures every step."""
     return rnnprof.profile(None, **{"clock": clock, "warmup": 0, "control_every": 0, **options})
 
