@@ -5,9 +5,12 @@ The public names; each is imported when it is first used.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+# Importing `typing` would take longer than everything else here.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from rnnprof._version import __version__
     from rnnprof.active import lane, stage, step, steps
     from rnnprof.analysis.breakdown import breakdown

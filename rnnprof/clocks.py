@@ -132,7 +132,7 @@ class CudaDevice:
 
     def elapsed_ns(self, start: Any, end: Any) -> int:
         """Nanoseconds between two events; CUDA's resolution is about 500 ns."""
-        return round(start.elapsed_time(end) * 1e6)
+        return round(float(start.elapsed_time(end)) * 1e6)
 
 
 class OtherDevice(CudaDevice):

@@ -14,7 +14,8 @@ from rnnprof._version import __version__
 from rnnprof.model import Json
 
 SECRET = re.compile(
-    r"(api[-_]?key|access[-_]?key|(^|[-_])key$|token(?!s|iz)|secret|passw|passwd|pwd|credential|auth)", re.I
+    r"(api[-_]?key|access[-_]?key|(^|[-_])key$|token(?!s|iz)|secret|passw|passwd|pwd|credential|auth(?!or))",
+    re.I,
 )
 """Names of arguments whose values are left out. ``--tokens`` and ``--tokenizer`` are no secrets."""
 
@@ -94,7 +95,7 @@ def hide_secrets(arguments: list[str]) -> list[str]:
     shown = []
     hide_next = False
     for argument in arguments:
-        name, sign, value = argument.partition("=")
+        name, sign, _ = argument.partition("=")
         if hide_next and not argument.startswith("-"):
             shown.append(HIDDEN)
         elif sign and SECRET.search(name):

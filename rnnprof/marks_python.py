@@ -12,37 +12,14 @@ from collections.abc import Callable
 from time import perf_counter_ns
 from typing import Any
 
-from rnnprof.histogram import index
+from rnnprof.step_python import Step
+from rnnprof.tally_python import Tally
+
+__all__ = ["HAVE_CLOCK", "NoStage", "Stage", "Step", "Tally", "Track", "nothing"]
 
 HAVE_CLOCK = 1
 JOURNAL_LIMIT = 65_536
 FAR = (1 << 63) - 1
-
-
-class Tally:
-    """Count, total, extremes and histogram of spans."""
-
-    __slots__ = ("_bins", "count", "least", "most", "total")
-
-    def __init__(self) -> None:
-        self.count = self.total = self.least = self.most = 0
-        self._bins: dict[int, int] = {}
-
-    def add(self, ns: int) -> None:
-        """Count one span of that many nanoseconds; a negative one counts as 0."""
-        ns = max(ns, 0)
-        key = index(ns)
-        self._bins[key] = self._bins.get(key, 0) + 1
-        if self.count == 0 or ns < self.least:
-            self.least = ns
-        if ns > self.most:
-            self.most = ns
-        self.count += 1
-        self.total += ns
-
-    def bins(self) -> dict[int, int]:
-        """The histogram, as bin index (see `histogram`) to count, in ascending order."""
-        return dict(sorted(self._bins.items()))
 
 
 class Stage:
@@ -240,71 +217,6 @@ class Track:
 
     def between_steps(self, now: int) -> None:
         raise NotImplementedError
-
-
-class Step:
-    """One iteration of the training loop, again and again; a context manager.
-
-    Each step takes the root of its stages from the end of ``deck``: which root it is, is the kind
-    of step. An empty deck is dealt anew by the track.
-
-    Attributes:
-        tokens: tokens that the open step trains on, or None.
-        outer: the stage or lane that was current when it began.
-    """
-
-    __slots__ = ("deck", "given", "outer", "spoiled", "root", "tokens", "track")
-
-    def __init__(self, track: Any) -> None:
-        self.track = track
-        self.deck: list[Any] = []
-        self.root: Any = None
-        self.outer: Any = None
-        self.tokens: int | None = None
-        self.given: int | None = None
-        self.spoiled = False
-
-    def __enter__(self) -> Step:
-        track = self.track
-        if track.closed:
-            return self
-        if self.root is not None or get_ident() != track.owner:
-            track.misplaced_step(self)
-        if not self.deck:
-            track.deal(self)
-        root = self.deck.pop()
-        self.outer = track.current
-        self.tokens = self.given
-        self.spoiled = False
-        try:
-            if root.special:
-                root.begin_step()
-            else:
-                track.begin(root)
-        except BaseException:
-            track.current = self.outer
-            raise
-        self.root = root
-        return self
-
-    def __exit__(self, kind: Any = None, value: Any = None, traceback: Any = None) -> None:
-        track, root = self.track, self.root
-        if track.closed:
-            return
-        if root is None or kind is not None or self.spoiled or track.current is not root or root.special:
-            track.odd_end(self, kind is not None)
-            return
-        self.root = None
-        ns = track.finish(root, self.outer, True)
-        if self.tokens is not None:
-            root.tokens += self.tokens
-            root.token_ns += ns
-        if root.tally.count >= root.closing:
-            root.close_bucket()
-        if self.outer.parent is not None:
-            track.enclosed(self.outer, ns)
-        if root.start + ns > track.deadline or track.polling:
-            track.between_steps(root.start + ns)
 
 
 class NoStage:

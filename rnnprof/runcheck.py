@@ -65,10 +65,11 @@ def _agree(lane: Json) -> None:
         for key in ("series", "wall"):
             _agree_series(steps.get(key, steps["series"]), where)
         timeline = steps.get("timeline", {"counts": [], "totals_ns": []})
-        if len(timeline.get("counts", ())) != len(timeline["totals_ns"]):
-            raise _Disagreement(f"the timeline of {where} has as many counts as totals, or should have")
+        counts, totals = len(timeline.get("counts", ())), len(timeline["totals_ns"])
+        if counts != totals:
+            raise _Disagreement(f"the timeline of {where} has {counts} counts but {totals} totals")
         for stage in steps.get("stages", ()):
-            _agree_stage(stage, where, len(timeline["totals_ns"]))
+            _agree_stage(stage, where, totals)
 
 
 def _agree_stage(stage: Json, above: str, buckets: int | None) -> None:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import importlib.util
-import os
-import shutil
 import sys
 import tempfile
 import time
@@ -16,16 +13,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-from rnnprof.errors import RnnprofError, UsageError
+from rnnprof.cli import COMMANDS, report
+from rnnprof.errors import UsageError
 
 NAME = "demo"
-HELP = "profile a small recurrent language model and show the report (about a minute; needs torch)"
+HELP = COMMANDS[NAME]
 
 MODELS = ("RNN_TANH", "RNN_RELU", "LSTM", "GRU", "Transformer")
 RATES = {"RNN_TANH": "1", "RNN_RELU": "1", "LSTM": "20", "GRU": "5", "Transformer": "1"}
 """A learning rate with which each model learns and does not diverge."""
 
-FIGURES = {"svg": "flowchart.svg", "dot": "flowchart.dot", "tikz": "flowchart.tex"}
+FIGURES = ("flowchart.svg", "flowchart.dot", "flowchart.tex")
 STEPS, QUICK_STEPS = 800, 12
 STEPS_PER_EPOCH = 100
 """Every epoch ends with an evaluation; a shorter text ends it earlier."""
@@ -67,7 +65,10 @@ def run(args: argparse.Namespace) -> int:
         args: what :func:`add_arguments` declares.
 
     Returns:
-        The exit code: 0, 1 without torch, 2 for a mistake in the options, 130 after Ctrl-C.
+        The exit code: 0, 1 without torch, 130 after Ctrl-C.
+
+    Raises:
+        RnnprofError: an option makes no sense, or the files cannot be written.
     """
     try:
         with warnings.catch_warnings():
@@ -75,18 +76,14 @@ def run(args: argparse.Namespace) -> int:
             warnings.filterwarnings("ignore", message="Failed to initialize NumPy")
             import torch  # noqa: F401
     except ImportError:
-        return complain("it trains a model and needs PyTorch: pip install torch", 1)
+        print("rnnprof: error: the demo trains a model with PyTorch: pip install torch", file=sys.stderr)
+        return 1
     steps = args.steps if args.steps is not None else QUICK_STEPS if args.quick else STEPS
     if steps < 1:
-        return complain(f"--steps {steps}: give 1 or more", 2)
+        raise UsageError(f"--steps {steps}: give 1 or more")
+    program = load_example(find_example())
     out = Path(args.out)
-    try:
-        check_writable(out)
-        program = load_example(find_example())
-    except OSError as error:
-        return complain(f"--out {out}: cannot write there ({error.strerror})", 2)
-    except RnnprofError as error:
-        return complain(str(error), 2)
+    check_writable(out)
     return demonstrate(program, options(args.model, steps, args.quick), out)
 
 
@@ -101,11 +98,6 @@ def demonstrate(program: ModuleType, argv: list[str], out: Path) -> int:
     Returns:
         The exit code.
     """
-    # Imported here since every other subcommand would wait for these as well.
-    from rnnprof import runfile
-    from rnnprof.analysis.breakdown import breakdown
-    from rnnprof.renderers import flowchart, table
-
     path = out / "run.json"
     path.unlink(missing_ok=True)
     print("Training a language model on the text of Python's help().", file=sys.stderr)
@@ -117,27 +109,31 @@ def demonstrate(program: ModuleType, argv: list[str], out: Path) -> int:
     except KeyboardInterrupt:
         interrupted = True
     if not path.exists():
-        return complain("interrupted before anything was recorded", 130)
+        print("Interrupted before anything was recorded.", file=sys.stderr)
+        return 130
     if interrupted:
-        complain(f"interrupted after {bar.done} steps; this is the report of those", 130)
-    recorded = runfile.load(path)
-    shown = breakdown(recorded, by="run")
-    figures = {name: flowchart.render(shown, form) for form, name in FIGURES.items()}
-    for name, text in figures.items():
-        runfile.write_atomically(out / name, text)
-    color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    print(table.text(breakdown(recorded, by="step"), shutil.get_terminal_size().columns, color))
-    print("Written: " + ", ".join(str(out / name) for name in ("run.json", *figures)) + "\n")
+        print(f"Interrupted after {bar.done} steps; this is the report of those.", file=sys.stderr)
+    for name in FIGURES:
+        show(path, "-o", str(out / name))
+    show(path)
+    print("\nWritten: " + ", ".join(str(out / name) for name in ("run.json", *FIGURES)) + "\n")
     print(what_next(out))
     return 130 if interrupted else 0
+
+
+def show(path: Path, *options: str) -> None:
+    """Do what ``rnnprof report`` does with these options and this run."""
+    parser = argparse.ArgumentParser()
+    report.add_arguments(parser)
+    report.run(parser.parse_args([*options, "--", str(path)]))
 
 
 def what_next(out: Path) -> str:
     """Return a few lines with commands to try on the files in ``out``."""
     commands = {
         f"rnnprof report {out / 'run.json'} --format markdown": "the same table, to paste",
-        f"open {out / FIGURES['svg']} in a browser": "the flowchart, in percent of the run",
-        f"pdflatex {out / FIGURES['tikz']}": "the flowchart for a paper",
+        f"open {out / FIGURES[0]} in a browser": "the flowchart, in percent of the run",
+        f"pdflatex {out / FIGURES[2]}": "the flowchart for a paper",
     }
     width = max(map(len, commands))
     lines = [f"  {command:{width}}  {purpose}" for command, purpose in commands.items()]
@@ -179,7 +175,8 @@ def load_example(folder: Path) -> ModuleType:
         The module, under a name of its own.
     """
     spec = importlib.util.spec_from_file_location("rnnprof_demo_main", folder / "main.py")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     siblings = ("data", "model")
     # The user's own modules may have these names: they step aside and come back.
@@ -196,13 +193,16 @@ def load_example(folder: Path) -> ModuleType:
 
 
 def check_writable(out: Path) -> None:
-    """Make the folder if need be; raise OSError if the demo could not write its files there."""
-    out.mkdir(parents=True, exist_ok=True)
-    for name in ("run.json", *FIGURES.values()):
+    """Make the folder if need be; raise UsageError if the demo could not write its files there."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise UsageError(f"--out {out}: cannot write there ({error.strerror})") from None
+    for name in ("run.json", *FIGURES):
         if (out / name).is_dir():
-            raise IsADirectoryError(errno.EISDIR, f"{name} is a folder")
-    with tempfile.TemporaryFile(dir=out):
-        pass
+            raise UsageError(f"--out {out}: {name} is a folder there")
 
 
 class Progress:
@@ -249,9 +249,3 @@ def progress() -> Iterator[Progress]:
             bar.update(task, completed=done, total=planned, refresh=True)
 
         yield Progress(show, 0.2)
-
-
-def complain(message: str, code: int) -> int:
-    """Print one line on stderr and return the exit code."""
-    print(f"rnnprof demo: {message}", file=sys.stderr)
-    return code

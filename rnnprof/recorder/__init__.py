@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import os
-import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -15,8 +14,9 @@ from rnnprof.errors import RunFileError, UsageError
 from rnnprof.model import Json, Lane, Run
 from rnnprof.recorder import snapshot
 from rnnprof.recorder.events import EventQueue
-from rnnprof.recorder.lanes import LaneTrack
+from rnnprof.recorder.lanes import name_of_thread
 from rnnprof.recorder.steps import EventRoot, Root
+from rnnprof.recorder.tracks import LaneTrack
 from rnnprof.schedule import Schedule
 
 MAX_TRACKS = 64
@@ -135,7 +135,7 @@ class Recorder:
         found: LaneTrack | None = getattr(self._local, "track", None)
         if found is None:
             with self._lock:
-                found = LaneTrack(self, _lane_of_thread(), thread=True)
+                found = LaneTrack(self, name_of_thread(), thread=True)
                 found.closed = self._wall is not None
                 self._retire_dead()
                 self._tracks.append(found)
@@ -253,9 +253,3 @@ class Recorder:
         if self._error:
             notes.append({"code": "save_failed", "message": self._error})
         return notes
-
-
-def _lane_of_thread() -> str:
-    """The thread's name without its numbers: the threads of a pool share a lane."""
-    name = re.sub(r"[-_ ]?\d+", "", threading.current_thread().name).strip()
-    return f"thread {name[:80] or 'unnamed'}"

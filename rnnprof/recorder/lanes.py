@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from typing import Any
 
-from rnnprof.errors import NestingError, UsageError
-from rnnprof.marks import Shadow, Stage, Tally, Track, chain, decorate
-from rnnprof.recorder.steps import EventRoot, Root, Step
-from rnnprof.stages import OWN
-
-MAX_LANES = 32
+from rnnprof.marks import Stage, Tally, decorate
+from rnnprof.recorder.steps import Root, Step
 
 
 class LaneState:
@@ -23,7 +20,7 @@ class LaneState:
         thread: whether the lane is a whole thread beside the main one.
     """
 
-    def __init__(self, track: LaneTrack, name: str, thread: bool = False) -> None:
+    def __init__(self, track: Any, name: str, thread: bool = False) -> None:
         self.track = track
         self.name = name
         self.thread = thread
@@ -52,233 +49,6 @@ class LaneState:
         return root
 
 
-class LaneTrack(Track):
-    """One thread's track, with its lanes and the steps in them.
-
-    Args:
-        recorder: the profile's recorder.
-        first: the lane that is open from the beginning.
-        thread: whether this is a thread beside the main one.
-    """
-
-    def __init__(self, recorder: Any, first: str, thread: bool = False) -> None:
-        super().__init__()
-        self.recorder = recorder
-        self.thread = threading.current_thread()
-        self.lanes: dict[str, LaneState] = {}
-        self._around: list[tuple[LaneState, Any, bool, int]] = []
-        self._implicit = not thread
-        self.lane = self._lane(first, thread)
-        self.step = self.lane.step
-        self.current = self.lane.root
-        self.lane.root.start = recorder.now()
-
-    def here(self) -> LaneTrack:
-        """The track of the calling thread."""
-        found: LaneTrack = self.recorder.track()
-        return found
-
-    def _lane(self, name: str, thread: bool = False) -> LaneState:
-        if not isinstance(name, str) or not name:
-            raise UsageError(f"a lane's name is a non-empty string, not {name!r}")
-        state = self.lanes.get(name)
-        if state is None:
-            if len(self.lanes) >= MAX_LANES:
-                raise UsageError(f"more than {MAX_LANES} lanes: use stages for the parts of a lane")
-            state = self.lanes[name] = LaneState(self, name, thread)
-        return state
-
-    # ---- steps ------------------------------------------------------------------------------
-
-    def foreign_step(self, tokens: int | None) -> Any:
-        """The step of the calling thread's own track."""
-        return self.here().open_step(tokens)
-
-    def misplaced_step(self, step: Step) -> None:
-        """A step was entered where it cannot be."""
-        if step.root is not None:
-            raise NestingError(
-                "a step was opened while another is open: close the first one (one step is one "
-                "iteration of the training loop)"
-            )
-        raise NestingError("a step belongs to the thread that asked for it: call step() there")
-
-    def deal(self, step: Step) -> None:
-        """Choose the kinds of the steps that come now; the first step ends the set-up."""
-        self.recorder.meet_device()
-        self.polling = self.recorder.queue is not None
-        if self._implicit and not self._around and self.lane.name == "setup":
-            self._switch("train")
-        step.deck.extend(self.lane.next_roots())
-
-    def odd_end(self, step: Step, failed: bool) -> None:
-        """End a step that failed, was paused, left a stage open, or is timed by events."""
-        root = step.root
-        if root is None:
-            if failed:
-                return
-            raise NestingError("a step was closed, but none is open")
-        step.root = None
-        inside = None if self.current is root else self.current
-        keep = not failed and inside is None and not step.spoiled
-        try:
-            ns = root.end_step(step.outer, keep)
-        except BaseException:
-            self.current = step.outer
-            # The user's exception matters more than a clock that died with it.
-            if failed:
-                return
-            raise
-        if keep and step.tokens is not None:
-            root.tokens += step.tokens
-            root.token_ns += ns
-        if failed:
-            self.recorder.aborted += 1
-        if step.outer.parent is not None:
-            self.enclosed(step.outer, ns)
-        self.between_steps(root.start + ns)
-        if inside is not None and not failed:
-            raise NestingError(
-                f"the step was closed while stage {inside.name!r} is still open: close the stage "
-                "first (a stage must not stay open across a `yield`)"
-            )
-
-    def enclosed(self, outer: Any, ns: int) -> None:
-        """Note that a step of that length ran inside a stage that was open around it."""
-        enclosed = self.lane.enclosed
-        enclosed[outer.tally] = enclosed.get(outer.tally, 0) + ns
-
-    def between_steps(self, now: int) -> None:
-        """The end of a step is the time for everything that must not be in one."""
-        queue = self.recorder.queue
-        if queue is not None:
-            queue.poll()
-        self.overdue_at(now)
-
-    # ---- lanes ------------------------------------------------------------------------------
-
-    def _switch(self, name: str) -> None:
-        """Turn the base lane into another; stages that are open go on in the new one."""
-        self._implicit = False
-        now = self.recorder.now()
-        opened = list(chain(self.current))
-        for stage in opened:
-            stage.tally.add(now - stage.start)
-        # The step that is about to begin was asked for in the old lane.
-        step, self.lane = self.lane.step, self._lane(name)
-        self.lane.step = step
-        self.current = self.lane.root
-        self.lane.root.start = now
-        for old in reversed(opened[:-1]):
-            new = self.stage(old.name)
-            if not isinstance(new, Stage):
-                new = Shadow(self, old.name, self.current, old.clock)
-            new.start = now
-            self.current = new
-            self.redirects.setdefault(old, []).append(new)
-
-    def enter_lane(self, name: str) -> None:
-        """Pause the open lane, with its step and stages, and enter another."""
-        if self.closed:
-            return
-        state = self._lane(name)
-        if state is self.lane or any(state is around[0] for around in self._around):
-            raise NestingError(f"lane {name!r} was entered while it is open already")
-        self.recorder.settle()
-        now = self.recorder.now()
-        step = self.lane.step
-        journaling = self.journaling
-        if isinstance(step.root, EventRoot):
-            # Events cannot be shortened by the time of the lane inside.
-            step.spoiled = True
-        elif step.root is not None:
-            self.write_through()
-        self._around.append((self.lane, self.current, journaling, now))
-        self.journaling = False
-        self.lane = state
-        self.step = state.step
-        self.current = state.root
-        state.root.start = now
-
-    def leave_lane(self, name: str, failed: bool) -> None:
-        """Close the open lane and go on where the one around it was paused."""
-        if self.closed:
-            return
-        if self.lane.name != name or not self._around:
-            if failed:
-                return
-            raise NestingError(f"lane {name!r} was closed, but it is not the open one")
-        self.recorder.settle()
-        now = self.recorder.now()
-        left = "" if failed or self.current is self.lane.root else self.current.name  # type: ignore[union-attr]
-        for stage in chain(self.current):
-            stage.tally.add(now - stage.start)
-        self.lane, self.current, self.journaling, since = self._around.pop()
-        self.step = self.lane.step
-        self.shift(now - since, [*chain(self.current), *self._outside(), self.lane.root])
-        if self.lane.step.root is None:
-            self.overdue_at(now)
-        if left:
-            raise NestingError(f"lane {name!r} was closed while stage {left!r} in it is still open")
-
-    def _outside(self) -> list[Any]:
-        """The open stages around the open step."""
-        return list(chain(self.lane.step.outer)) if self.lane.step.root is not None else []
-
-    def shift(self, ns: int, stages: list[Any]) -> None:
-        """Take time that belongs elsewhere out of spans that are open."""
-        for stage in set(stages):
-            stage.start += ns
-
-    def overdue_at(self, now: int) -> None:
-        """Save, if it is time."""
-        if now > self.deadline:
-            self.overdue(now)
-
-    def overdue(self, now: int) -> None:
-        """Save; the time it takes is rnnprof's own stage, and no other's."""
-        self.recorder.save_now(self)
-        end = self.recorder.now()
-        own = self.lane.root.children.get(OWN)
-        if own is None:
-            own = self.lane.root.children[OWN] = Stage(self, OWN, self.lane.root, self.lane.root.clock)
-        own.tally.add(end - now)
-        self.shift(end - now, [stage for stage in chain(self.current) if stage.parent is not None])
-
-    def open_ns(self, state: LaneState, now: int) -> int | None:
-        """How long the lane's open visit has lasted, without the lanes inside it; None if shut."""
-        if state is self.lane:
-            return max(now - state.root.start, 0)
-        for lane, _, _, paused in self._around:
-            if lane is state:
-                return max(paused - state.root.start, 0)
-        return None
-
-    def close(self) -> list[str]:
-        """End all lanes; return the names of what was still open."""
-        now = self.recorder.now()
-        opened = [stage.name for stage in chain(self.current) if stage.parent is not None]
-        opened += self._abandon_step()
-        while True:
-            for stage in chain(self.current):
-                stage.tally.add(now - stage.start)
-            if not self._around:
-                break
-            opened.append(self.lane.name)
-            self.lane, self.current, _, since = self._around.pop()
-            opened += self._abandon_step()
-            self.shift(now - since, [*chain(self.current), self.lane.root])
-        self.closed = True
-        return opened
-
-    def _abandon_step(self) -> list[str]:
-        step = self.lane.step
-        if step.root is None:
-            return []
-        self.current, step.root, self.journaling = step.outer, None, False
-        return ["step"]
-
-
 class LaneContext:
     """The context manager and decorator of `prof.lane(name)`."""
 
@@ -295,3 +65,9 @@ class LaneContext:
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
         track, name = self._track, self._name
         return decorate(lambda: LaneContext(track.here(), name), f"lane({name!r})", function)
+
+
+def name_of_thread() -> str:
+    """The thread's name without its numbers: the threads of a pool share a lane."""
+    name = re.sub(r"[-_ ]?\d+", "", threading.current_thread().name).strip()
+    return f"thread {name[:80] or 'unnamed'}"

@@ -8,8 +8,9 @@ from typing import Any
 from rnnprof.marks import Stage, Tally
 from rnnprof.model import Lane, Series, Timeline
 from rnnprof.model import Stage as SavedStage
-from rnnprof.recorder.lanes import LaneState, LaneTrack
+from rnnprof.recorder.lanes import LaneState
 from rnnprof.recorder.timeline import Buckets
+from rnnprof.recorder.tracks import LaneTrack
 
 
 def series(tally: Tally) -> Series:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -16,6 +15,7 @@ import pytest
 import rnnprof
 from rnnprof import runfile
 from rnnprof.cli import demo
+from rnnprof.cli.main import main
 from rnnprof.errors import UsageError
 from rnnprof.model import Run
 
@@ -24,9 +24,7 @@ Capture = pytest.CaptureFixture[str]
 
 
 def run(*options: str) -> int:
-    parser = argparse.ArgumentParser()
-    demo.add_arguments(parser)
-    return demo.run(parser.parse_args(options))
+    return main(["demo", *options])
 
 
 def trained(recorded: Run) -> int:
@@ -70,7 +68,8 @@ def test_a_second_demo_replaces_the_first(tmp_path: Path) -> None:
 
 def one_line(capsys: Capture) -> str:
     printed = capsys.readouterr()
-    assert printed.out == "" and printed.err.count("\n") == 1
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1
     return printed.err
 
 
@@ -93,7 +92,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path, capsys: Cap
     assert file.read_text() == "mine"
     (tmp_path / "flowchart.svg").mkdir()
     assert run("--quick", "--out", str(tmp_path)) == 2
-    assert "flowchart.svg is a folder" in one_line(capsys)
+    assert "flowchart.svg is a folder there" in one_line(capsys)
     assert written(tmp_path) == ["file", "flowchart.svg"]
 
 
@@ -123,17 +122,18 @@ def test_ctrl_c_saves_and_reports_what_there_is(
     assert written(tmp_path) == FILES
     assert trained(runfile.load(tmp_path / "run.json")) == 3
     printed = capsys.readouterr()
-    assert "backward" in printed.out and "interrupted after 3 steps" in printed.err
+    assert "backward" in printed.out
+    assert "Interrupted after 3 steps" in printed.err
 
 
 def test_a_second_ctrl_c_saves_and_reports_too(tmp_path: Path, capsys: Capture) -> None:
-    def main(argv: list[str], on_step: Callable[[int, int], None]) -> float:
+    def train(argv: list[str], on_step: Callable[[int, int], None]) -> float:
         with rnnprof.profile(argv[argv.index("--profile") + 1], clock="host") as prof:
             with prof.step(), prof.stage("forward"):
                 pass
             raise KeyboardInterrupt
 
-    program: Any = SimpleNamespace(main=main)
+    program: Any = SimpleNamespace(main=train)
     assert demo.demonstrate(program, [], tmp_path) == 130
     assert runfile.load(tmp_path / "run.json").ended == "KeyboardInterrupt"
     assert written(tmp_path) == FILES
@@ -141,10 +141,10 @@ def test_a_second_ctrl_c_saves_and_reports_too(tmp_path: Path, capsys: Capture) 
 
 
 def test_ctrl_c_before_anything_is_recorded(tmp_path: Path, capsys: Capture) -> None:
-    def main(argv: list[str], on_step: Callable[[int, int], None]) -> float:
+    def train(argv: list[str], on_step: Callable[[int, int], None]) -> float:
         raise KeyboardInterrupt
 
-    program: Any = SimpleNamespace(main=main)
+    program: Any = SimpleNamespace(main=train)
     assert demo.demonstrate(program, [], tmp_path) == 130
     assert "before anything was recorded" in capsys.readouterr().err
     assert written(tmp_path) == []
@@ -177,10 +177,11 @@ def test_loading_leaves_the_interpreter_as_it_was(tmp_path: Path, monkeypatch: p
     (tmp_path / "main.py").write_text("import data, model\nloaded = data.NAME, model.NAME")
     path, modules = list(sys.path), set(sys.modules)
     assert demo.load_example(tmp_path).loaded == ("theirs", "theirs")
-    (tmp_path / "main.py").write_text("import data, model\nraise OSError")
-    with pytest.raises(OSError):
+    (tmp_path / "main.py").write_text("import data, model\nraise OSError('broken')")
+    with pytest.raises(OSError, match="broken"):
         demo.load_example(tmp_path)
-    assert sys.path == path and set(sys.modules) == modules
+    assert sys.path == path
+    assert set(sys.modules) == modules
     assert sys.modules["data"] is mine
 
 

@@ -91,6 +91,32 @@ def test_manual_update_is_sgd_to_the_bit(program: SimpleNamespace, tmp_path: Pat
     assert equal(*states)
 
 
+def test_three_steps_are_those_of_the_textbook(program: SimpleNamespace, tmp_path: Path) -> None:
+    """The same steps written a second way: no zero_grad, no clip_grad_norm_, hidden detached by hand."""
+    options = [*TINY, "--dropout", "0", "--lr", "3", "--clip", "0.1", "--model", "RNN_TANH"]
+    path = tmp_path / "best.pt"
+    run(program, *options, "--save", str(path))
+
+    args = program.main.parse(options)
+    torch.manual_seed(args.seed)
+    corpus = program.data.zipf(50, 2000)
+    text = program.data.batchify(corpus.train, 4, torch.device("cpu"), "train")
+    model = program.model.build_model(args, 50)
+    parameters = list(model.parameters())
+    hidden = torch.zeros(2, 4, 8)
+    for i in (0, 5, 10):
+        scores, hidden = model(text[i : i + 5], hidden.detach())
+        loss = -scores.log_softmax(-1)[torch.arange(20), text[i + 1 : i + 6].flatten()].mean()
+        gradients = torch.autograd.grad(loss, parameters)
+        norm = torch.cat([gradient.flatten() for gradient in gradients]).norm()
+        assert norm > args.clip
+        with torch.no_grad():
+            for parameter, gradient in zip(parameters, gradients, strict=True):
+                parameter -= 3 * gradient * 0.1 / norm
+    for name, value in torch.load(path).items():
+        torch.testing.assert_close(value, model.state_dict()[name], rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize(("optimizer", "lr"), [("manual", "20"), ("adam", "0.001"), ("adamw", "0.001")])
 def test_default_learning_rate_suits_the_optimizer(program: SimpleNamespace, optimizer: str, lr: str) -> None:
     assert program.main.parse(["--optimizer", optimizer]).lr == float(lr)
@@ -125,7 +151,8 @@ def test_the_best_model_is_saved_and_tested(
 ) -> None:
     states = patch_evaluate(monkeypatch, program.main, [3.0, 2.0, 4.0, 1.5])
     assert run(program, "--epochs", "3", "--save", str(tmp_path / "best.pt")) == 1.5
-    assert equal(states[3], states[1]) and not equal(states[3], states[2])
+    assert equal(states[3], states[1])
+    assert not equal(states[3], states[2])
     assert equal(torch.load(tmp_path / "best.pt"), states[1])
 
 
@@ -188,7 +215,8 @@ def test_no_model_sees_the_words_to_come(program: SimpleNamespace, model: str) -
     other[3:] = 49
     with torch.no_grad():
         one, two = (built(words, built.init_hidden(4))[0].view(5, 4, 50) for words in (data, other))
-    assert torch.equal(one[:3], two[:3]) and not torch.equal(one[3:], two[3:])
+    assert torch.equal(one[:3], two[:3])
+    assert not torch.equal(one[3:], two[3:])
 
 
 def test_transformer_takes_an_odd_width(program: SimpleNamespace) -> None:
@@ -203,8 +231,11 @@ def test_repackage_cuts_the_graph_and_keeps_the_values(program: SimpleNamespace,
     parts = hidden if isinstance(hidden, tuple) else (hidden,)
     cut = program.model.repackage(hidden)
     for part, new in zip(parts, cut if isinstance(cut, tuple) else (cut,), strict=True):
-        assert part.grad_fn is not None and new.grad_fn is None and not new.requires_grad
-        assert torch.equal(part, new) and part.data_ptr() == new.data_ptr()
+        assert part.grad_fn is not None
+        assert new.grad_fn is None
+        assert not new.requires_grad
+        assert torch.equal(part, new)
+        assert part.data_ptr() == new.data_ptr()
     assert program.model.repackage(None) is None
 
 
@@ -299,9 +330,18 @@ def test_topics_are_deterministic_and_keep_rare_words(program: SimpleNamespace) 
 @given(vocabulary=st.integers(1, 3000), length=st.integers(1, 5000))
 def test_zipf_words_stay_below_the_vocabulary(program: SimpleNamespace, vocabulary: int, length: int) -> None:
     corpus = program.data.reader(f"zipf:{vocabulary}:{length}")()
-    assert corpus.vocabulary == vocabulary and len(corpus.train) == length
+    assert corpus.vocabulary == vocabulary
+    assert len(corpus.train) == length
     for part in corpus[:3]:
-        assert len(part) >= 1 and set(part.tolist()) <= set(range(vocabulary))
+        assert len(part) >= 1
+        assert set(part.tolist()) <= set(range(vocabulary))
+
+
+def test_zipf_at_the_upper_end_is_the_last_word(
+    program: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "rand", lambda size, **_: torch.ones(size, dtype=torch.float64))
+    assert program.data.zipf(7, 3).train.tolist() == [6, 6, 6]
 
 
 def test_zipf_is_deterministic_and_has_the_proportions_of_wikitext2(program: SimpleNamespace) -> None:
@@ -317,13 +357,16 @@ def test_zipf_is_deterministic_and_has_the_proportions_of_wikitext2(program: Sim
 
 def test_batches_run_down_the_columns_and_targets_are_one_word_ahead(program: SimpleNamespace) -> None:
     laid = program.data.batchify(torch.arange(26), 4, torch.device("cpu"), "train")
-    assert laid.shape == (6, 4) and laid.is_contiguous()
+    assert laid.shape == (6, 4)
+    assert laid.is_contiguous()
     assert laid[:, 1].tolist() == [6, 7, 8, 9, 10, 11]
     data, targets = program.data.get_batch(laid, 0, 3)
-    assert data.shape == (3, 4) and targets.shape == (12,)
+    assert data.shape == (3, 4)
+    assert targets.shape == (12,)
     assert torch.equal(targets.view(3, 4), data + 1)
     last, after = program.data.get_batch(laid, 3, 3)
-    assert last.shape == (2, 4) and torch.equal(after.view(2, 4), laid[4:])
+    assert last.shape == (2, 4)
+    assert torch.equal(after.view(2, 4), laid[4:])
 
 
 @given(length=st.integers(2, 200), columns=st.integers(1, 9), bptt=st.integers(1, 40))
@@ -398,4 +441,5 @@ def check_one_line(call: Callable[[], object], message: str) -> None:
     with pytest.raises(SystemExit) as caught:
         call()
     assert isinstance(caught.value.code, str)
-    assert message in caught.value.code and "\n" not in caught.value.code
+    assert message in caught.value.code
+    assert "\n" not in caught.value.code

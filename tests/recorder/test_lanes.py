@@ -51,13 +51,12 @@ def test_a_stage_that_is_open_when_training_begins_goes_on_in_training(clock: Fa
 def test_a_lane_inside_a_step_is_no_time_of_the_step(clock: FakeClock) -> None:
     with profile(clock) as prof:
         for i in range(4):
-            with prof.step():
-                with prof.stage("forward"):
-                    clock.advance(10)
-                    if i == 2:
-                        with prof.lane("evaluate"), prof.step(), prof.stage("forward"):
-                            clock.advance(1000)
-                    clock.advance(1)
+            with prof.step(), prof.stage("forward"):
+                clock.advance(10)
+                if i == 2:
+                    with prof.lane("evaluate"), prof.step(), prof.stage("forward"):
+                        clock.advance(1000)
+                clock.advance(1)
     assert in_steps(prof.run) == {"forward": (4, 44)}
     assert steps(prof.run).max_ns == 11
     assert in_steps(prof.run, name="evaluate") == {"forward": (1, 1000)}
@@ -71,9 +70,8 @@ def test_lanes_of_ones_own_nest(clock: FakeClock) -> None:
             with prof.lane("evaluate"):
                 clock.advance(50)
             clock.advance(5)
-        with prof.lane("train"):
-            with prof.step():
-                clock.advance(3)
+        with prof.lane("train"), prof.step():
+            clock.advance(3)
     assert {one.name: one.series.total_ns for one in prof.run.lanes} == {
         "setup": 0,
         "generate": 10,
@@ -93,10 +91,11 @@ def test_a_lane_opened_inside_itself(clock: FakeClock) -> None:
 
 def test_a_lane_closed_over_an_open_stage(clock: FakeClock) -> None:
     with profile(clock) as prof:
-        with pytest.raises(NestingError, match="lane 'evaluate' was closed while stage 'a' in it is still open"):
-            with prof.lane("evaluate"):
-                prof.stage("a").__enter__()
-                clock.advance(2)
+        with pytest.raises(
+            NestingError, match="lane 'evaluate' was closed while stage 'a' in it is still open"
+        ), prof.lane("evaluate"):
+            prof.stage("a").__enter__()
+            clock.advance(2)
         clock.advance(1)
     assert lane(prof.run, "evaluate").series.total_ns == 2
     assert lane(prof.run, "setup").series.total_ns == 1

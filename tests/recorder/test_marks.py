@@ -405,16 +405,15 @@ def test_threads_have_lanes_of_their_own(clock: FakeClock) -> None:
             pass
 
     inside, go_on = threading.Event(), threading.Event()
-    with profile(clock) as prof:
-        with prof.stage("main"):
-            thread = threading.Thread(target=load, name="loader-3")
-            thread.start()
-            assert inside.wait(10)
-            clock.advance(30)
-            with prof.stage("inner"):
-                clock.advance(12)
-            go_on.set()
-            thread.join()
+    with profile(clock) as prof, prof.stage("main"):
+        thread = threading.Thread(target=load, name="loader-3")
+        thread.start()
+        assert inside.wait(10)
+        clock.advance(30)
+        with prof.stage("inner"):
+            clock.advance(12)
+        go_on.set()
+        thread.join()
     assert outside(prof.run, "setup") == {"main": (1, 42), "main/inner": (1, 12)}
     beside = lane(prof.run, "thread loader")
     assert beside.thread
@@ -424,9 +423,8 @@ def test_threads_have_lanes_of_their_own(clock: FakeClock) -> None:
 
 def test_many_short_threads_share_a_lane_and_leave_nothing(clock: FakeClock) -> None:
     def work() -> None:
-        with rnnprof.stage("work"):
-            with rnnprof.stage("inner"):
-                pass
+        with rnnprof.stage("work"), rnnprof.stage("inner"):
+            pass
 
     with profile(clock) as prof:
         for _ in range(300):

@@ -140,7 +140,7 @@ def test_any_program_adds_up(program: Program) -> None:
         sums(lane.stages, found)
         for steps in lane.steps.values():
             sums(steps.stages, found, "step")
-    assert found == {path: ns for path, ns in expected.spans.items()}
+    assert found == dict(expected.spans)
     all_steps = [steps.series for lane in run.lanes for steps in lane.steps.values()]
     assert sum(series.count for series in all_steps) == expected.steps
     assert sum(series.total_ns for series in all_steps) == expected.step_ns

@@ -1,0 +1,71 @@
+"""Steps opened and closed in Python. See `_marks.c`, its twin in C."""
+
+from __future__ import annotations
+
+from _thread import get_ident
+from typing import Any
+
+
+class Step:
+    """One iteration of the training loop, again and again; a context manager.
+
+    Each step takes the root of its stages from the end of ``deck``: which root it is, is the kind
+    of step. An empty deck is dealt anew by the track.
+
+    Attributes:
+        tokens: tokens that the open step trains on, or None.
+        outer: the stage or lane that was current when it began.
+    """
+
+    __slots__ = ("deck", "given", "outer", "root", "spoiled", "tokens", "track")
+
+    def __init__(self, track: Any) -> None:
+        self.track = track
+        self.deck: list[Any] = []
+        self.root: Any = None
+        self.outer: Any = None
+        self.tokens: int | None = None
+        self.given: int | None = None
+        self.spoiled = False
+
+    def __enter__(self) -> Step:
+        track = self.track
+        if track.closed:
+            return self
+        if self.root is not None or get_ident() != track.owner:
+            track.misplaced_step(self)
+        if not self.deck:
+            track.deal(self)
+        root = self.deck.pop()
+        self.outer = track.current
+        self.tokens = self.given
+        self.spoiled = False
+        try:
+            if root.special:
+                root.begin_step()
+            else:
+                track.begin(root)
+        except BaseException:
+            track.current = self.outer
+            raise
+        self.root = root
+        return self
+
+    def __exit__(self, kind: Any = None, value: Any = None, traceback: Any = None) -> None:
+        track, root = self.track, self.root
+        if track.closed:
+            return
+        if root is None or kind is not None or self.spoiled or track.current is not root or root.special:
+            track.odd_end(self, kind is not None)
+            return
+        self.root = None
+        ns = track.finish(root, self.outer, True)
+        if self.tokens is not None:
+            root.tokens += self.tokens
+            root.token_ns += ns
+        if root.tally.count >= root.closing:
+            root.close_bucket()
+        if self.outer.parent is not None:
+            track.enclosed(self.outer, ns)
+        if root.start + ns > track.deadline or track.polling:
+            track.between_steps(root.start + ns)

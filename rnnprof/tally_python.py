@@ -1,0 +1,31 @@
+"""Spans counted in Python. See `_marks.c`, its twin in C."""
+
+from __future__ import annotations
+
+from rnnprof.histogram import index
+
+
+class Tally:
+    """Count, total, extremes and histogram of spans."""
+
+    __slots__ = ("_bins", "count", "least", "most", "total")
+
+    def __init__(self) -> None:
+        self.count = self.total = self.least = self.most = 0
+        self._bins: dict[int, int] = {}
+
+    def add(self, ns: int) -> None:
+        """Count one span of that many nanoseconds; a negative one counts as 0."""
+        ns = max(ns, 0)
+        key = index(ns)
+        self._bins[key] = self._bins.get(key, 0) + 1
+        if self.count == 0 or ns < self.least:
+            self.least = ns
+        if ns > self.most:
+            self.most = ns
+        self.count += 1
+        self.total += ns
+
+    def bins(self) -> dict[int, int]:
+        """The histogram, as bin index (see `histogram`) to count, in ascending order."""
+        return dict(sorted(self._bins.items()))

@@ -1,0 +1,45 @@
+"""Marks inside `torch.compile`: no graph break, no crash, no spans that time nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from helpers import in_steps, profile
+
+import rnnprof
+from rnnprof.testing import FakeClock
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@rnnprof.stage("decorated")
+def decorated(x: Any) -> Any:
+    return x + 1
+
+
+@pytest.mark.parametrize("state", ["recording", "before", "after"])
+def test_a_compiled_function_with_marks_is_one_graph(clock: FakeClock, state: str) -> None:
+    torch._dynamo.reset()
+    prof = profile(clock)
+    if state != "before":
+        prof.start()
+    if state == "after":
+        prof.stop()
+
+    def function(x: Any) -> Any:
+        with rnnprof.step(tokens=3), rnnprof.lane("evaluate"), prof.stage("a"):
+            y = x * 2
+            with rnnprof.stage("b"), prof.step(tokens=1), prof.lane("x"):
+                return decorated(y)
+
+    compiled = torch.compile(function, backend="eager", fullgraph=True)
+    assert compiled(torch.ones(2)).tolist() == [3.0, 3.0]
+    explained = torch._dynamo.explain(function)(torch.ones(2))
+    assert explained.graph_break_count == 0
+    if state == "recording":
+        with prof.step(), prof.stage("forward"):
+            compiled(torch.ones(2))
+        prof.stop()
+        assert in_steps(prof.run) == {"forward": (1, 0)}
