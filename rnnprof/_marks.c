@@ -136,6 +136,8 @@ static PyTypeObject TallyType = {
 
 typedef struct Stage Stage;
 
+static PyTypeObject StageType;
+
 typedef struct {
     Tally *tally; /* borrowed: a stage's tally lives as long as its track */
     int64_t ns;
@@ -163,8 +165,8 @@ struct Stage {
     PyObject *clock; /* callable, or NULL for the native clock */
     int64_t start;
     char muted;
+    char special; /* timed in Python: a stage by its subclass, a root by `begin_step`, `end_step` */
     /* only in the root of a step: */
-    char special;    /* its clock is not read here: `begin_step` and `end_step` do it in Python */
     int64_t closing; /* at so many steps the bucket of its timeline is full */
     int64_t tokens, token_ns;
 };
@@ -236,33 +238,65 @@ is_foreign(Track *track)
     return PyThread_get_thread_ident() != track->owner;
 }
 
+/* A stage object may be kept and entered anywhere: then it stands for the stage of its name there. */
+static Stage *
+stage_here(Stage *self)
+{
+    Track *track = self->track;
+    if (track->closed || is_foreign(track) || track->current == NULL || track->current->muted)
+        return NULL;
+    PyObject *found = PyDict_GetItemWithError(track->current->children, self->name);
+    if (found == NULL || !PyObject_TypeCheck(found, &StageType) || ((Stage *)found)->special)
+        return NULL;
+    return (Stage *)found;
+}
+
 static PyObject *
 Stage_enter(Stage *self, PyObject *Py_UNUSED(ignored))
 {
     Track *track = self->track;
-    if (track->current != self->parent || track->closed || is_foreign(track))
-        return PyObject_CallMethod((PyObject *)track, "misplaced_enter", "O", self);
-    set_current(track, self);
-    if (now(self, &self->start) < 0) {
-        set_current(track, self->parent);
+    Stage *stage = self;
+    if (track->current != self->parent || track->closed || is_foreign(track)) {
+        stage = stage_here(self);
+        if (stage == NULL && PyErr_Occurred())
+            return NULL;
+        if (stage == NULL)
+            return PyObject_CallMethod((PyObject *)track, "misplaced_enter", "O", self);
+    }
+    set_current(track, stage);
+    if (now(stage, &stage->start) < 0) {
+        set_current(track, stage->parent);
         return NULL;
     }
     Py_RETURN_NONE;
+}
+
+static int
+stands_for(Stage *self, Stage *current)
+{
+    return current != NULL && current->parent != NULL && !current->special &&
+           (current->name == self->name || PyUnicode_Compare(current->name, self->name) == 0);
 }
 
 static PyObject *
 Stage_exit(Stage *self, PyObject *const *args, Py_ssize_t count)
 {
     Track *track = self->track;
+    Stage *stage = self;
     int failed = count > 0 && args[0] != Py_None;
     int64_t end;
-    if (track->current != self || track->closed || is_foreign(track))
-        return PyObject_CallMethod((PyObject *)track, "misplaced_exit", "OO", self,
-                                   failed ? Py_True : Py_False);
-    int status = now(self, &end);
-    set_current(track, self->parent);
+    if (track->current != self || track->closed || is_foreign(track)) {
+        if (track->closed || is_foreign(track) || !stands_for(self, track->current))
+            return PyObject_CallMethod((PyObject *)track, "misplaced_exit", "OO", self,
+                                       failed ? Py_True : Py_False);
+        stage = track->current;
+    }
+    Py_INCREF(stage);
+    int status = now(stage, &end);
+    set_current(track, stage->parent);
     if (status == 0)
-        status = note(track, self->tally, end - self->start);
+        status = note(track, stage->tally, end - stage->start);
+    Py_DECREF(stage);
     if (status < 0) {
         if (!failed)
             return NULL;

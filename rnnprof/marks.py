@@ -73,7 +73,7 @@ class Stage(fast.Stage):
 
 
 class Shadow(Stage):
-    """Stands for a stage entered again inside itself, so that both exits find their own."""
+    """Stands for a visit that is not counted, so that every exit finds its own entry."""
 
     __slots__ = ()
 
@@ -154,7 +154,6 @@ class Track(fast.Track):
         super().__init__()
         self.stages = 0
         self.refused = 0
-        self.redirects: dict[Any, list[Any]] = {}
         self.nulls: dict[str, NoStage] = {}
 
     def null(self, name: str) -> NoStage:
@@ -188,35 +187,31 @@ class Track(fast.Track):
 
     def misplaced_enter(self, stage: Any) -> None:
         """Enter a stage object that was asked for elsewhere: the stage of its name, here."""
-        if self.closed:
+        track = self.here()
+        current: Any = track.current
+        if track.closed or current is None or current.muted:
             return
-        here = self.stage(stage.name)
-        track = here.track if isinstance(here, fast.Stage) else self
-        if isinstance(here, fast.NoStage) and any(open is stage for open in chain(self.current)):
-            here = Shadow(self, stage.name, self.current, stage.clock)
-        track.redirects.setdefault(stage, []).append(here)
+        here = track.stage(stage.name)
+        if not isinstance(here, Stage):
+            # A visit that is not counted must still be the one that its exit closes.
+            here = Shadow(track, stage.name, current, None if fast.HAVE_CLOCK else stage.clock)
         here.__enter__()
 
     def misplaced_exit(self, stage: Any, failed: bool) -> None:
         """Leave a stage that is not the current one: find what it stands for, or complain."""
-        if self.closed:
-            return
         track = self.here()
-        if track is not self:
-            track.misplaced_exit(stage, failed)
+        current: Any = track.current
+        if track.closed or current is None or current.muted:
             return
         error = RuntimeError if failed else None
-        if self.redirects.get(stage):
-            target = self.redirects[stage].pop()
-            if not self.redirects[stage]:
-                del self.redirects[stage]
-            target.__exit__(error, None, None)
+        if current.name == stage.name and current.parent is not None:
+            current.__exit__(error, None, None)
             return
-        opened = list(chain(self.current))
+        opened = list(chain(current))
         if stage in opened:
             inner = [other.name for other in opened[: opened.index(stage)]]
             # An exception unwinds generators and exit stacks in any order: then, no complaint.
-            self.current = stage if failed else stage.parent
+            track.current = stage if failed else stage.parent
             if failed:
                 stage.__exit__(error, None, None)
                 return

@@ -56,39 +56,67 @@ class Stage:
         self.tally = Tally()
         self.start = 0
         self.muted = False
-        # Only in the root of a step: whether `begin_step` and `end_step` read its clock, at how
-        # many steps the bucket of its timeline is full, and the tokens of its steps.
+        # Timed elsewhere: a stage by its subclass, a root by `begin_step` and `end_step`.
         self.special = False
+        # Only in the root of a step: at how many steps the bucket of its timeline is full, and the
+        # tokens of its steps.
         self.closing = FAR
         self.tokens = self.token_ns = 0
 
     def __enter__(self) -> Any:
-        if not self.open():
-            return self.track.misplaced_enter(self)
+        track = self.track
+        stage: Any = self
+        if track.current is not self.parent or track.closed or get_ident() != track.owner:
+            stage = self._here()
+            if stage is None:
+                return track.misplaced_enter(self)
+        track.current = stage
         try:
-            self.start = self.clock()
+            stage.start = stage.clock()
         except BaseException:
-            self.track.current = self.parent
+            track.current = stage.parent
             raise
         return None
 
     def __exit__(self, kind: Any = None, value: Any = None, traceback: Any = None) -> Any:
         track = self.track
+        stage = self
         if track.current is not self or track.closed or get_ident() != track.owner:
-            return track.misplaced_exit(self, kind is not None)
+            if track.closed or get_ident() != track.owner or not self._stands_for(track.current):
+                return track.misplaced_exit(self, kind is not None)
+            stage = track.current
         try:
-            end = self.clock()
+            end = stage.clock()
         except BaseException:
             # The user's exception matters more than a clock that died with it.
             if kind is not None:
                 return None
             raise
         finally:
-            track.current = self.parent
-        track.note(self.tally, end - self.start)
-        if end > track.deadline and not track.journaling:
+            track.current = stage.parent
+        if track.journaling:
+            track.note(stage.tally, end - stage.start)
+            return None
+        stage.tally.add(end - stage.start)
+        if end > track.deadline:
             track.overdue(end)
         return None
+
+    def _here(self) -> Stage | None:
+        """A stage object may be kept and entered anywhere: then it stands for its name there."""
+        track = self.track
+        if track.closed or get_ident() != track.owner or track.current is None or track.current.muted:
+            return None
+        found = track.current.children.get(self.name)
+        return found if isinstance(found, Stage) and not found.special else None
+
+    def _stands_for(self, current: Any) -> bool:
+        return (
+            current is not None
+            and current.parent is not None
+            and not current.special
+            and current.name == self.name
+        )
 
     def open(self) -> bool:
         """Become the current stage without reading a clock; False where that is misplaced."""

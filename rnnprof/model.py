@@ -61,8 +61,8 @@ class Stage:
         series: its spans, the time of its children included.
         timeline: the same over the run; empty outside steps.
         stages: its child stages, in order of first appearance.
-        steps_ns: time of steps that ran while this stage was open; only outside steps, where it
-            is no part of the stage's self time.
+        steps_ns: time of steps that ran while this stage was open and the innermost; only outside
+            steps, where it is no part of the stage's self time.
     """
 
     name: str

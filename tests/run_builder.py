@@ -43,7 +43,9 @@ def timeline(spans: Sequence[Sequence[int]], per_bucket: int = 1) -> Timeline:
 
 def stage_tree(steps: Sequence[Step], per_bucket: int = 1, above: Path = ()) -> tuple[Stage, ...]:
     """The stages directly below a path, in order of first appearance."""
-    paths = dict.fromkeys(path for step in steps for path in step if len(path) == len(above) + 1 and path[:-1] == above)
+    paths = dict.fromkeys(
+        path for step in steps for path in step if len(path) == len(above) + 1 and path[:-1] == above
+    )
     stages = []
     for path in paths:
         visits = [list(step.get(path, ())) for step in steps]
@@ -125,7 +127,9 @@ WORD_STAGES: tuple[tuple[Path, int], ...] = (
 """Self time of each stage in one step of the word language model, in nanoseconds."""
 
 
-def word_step(dice: random.Random, leave_out: Sequence[str] = (), slower: float = 1.0) -> dict[Path, list[int]]:
+def word_step(
+    dice: random.Random, leave_out: Sequence[str] = (), slower: float = 1.0
+) -> dict[Path, list[int]]:
     """One step of the word language model, with some noise."""
     pace = slower * dice.lognormvariate(0, 0.03)
     own = {
@@ -151,8 +155,11 @@ def word_language_model(steps: int = 200, seed: int = 7, **changed: Any) -> Run:
         "warmup": steps_of([word_step(dice, unused) for _ in range(2)]),
         "host": steps_of([word_step(dice, unused) for _ in range(steps // 5)]),
     }
-    setup = (Stage("corpus", series([2_140_000_000])), Stage("batchify", series([11_200_000, 1_300_000, 1_500_000])),
-             Stage("build_model", series([48_700_000])))
+    setup = (
+        Stage("corpus", series([2_140_000_000])),
+        Stage("batchify", series([11_200_000, 1_300_000, 1_500_000])),
+        Stage("build_model", series([48_700_000])),
+    )
     log = Stage("log", series([210_000, 180_000, 190_000]))
     checkpoint = Stage("checkpoint", series([96_000_000]))
     environment = {
@@ -209,7 +216,9 @@ def step_groups(draw: st.DrawFn, kind: str) -> Steps:
 @st.composite
 def lanes(draw: st.DrawFn, name: str, thread: bool = False) -> Lane:
     """An arbitrary lane: stages outside steps, steps of some kinds, and unclaimed time."""
-    kinds = draw(st.lists(st.sampled_from(("warmup", "control", "host", "sync", "event")), max_size=3, unique=True))
+    kinds = draw(
+        st.lists(st.sampled_from(("warmup", "control", "host", "sync", "event")), max_size=3, unique=True)
+    )
     steps = {kind: draw(step_groups(kind)) for kind in kinds}
     # Outside steps there is one big "step" of stages and no timeline.
     outside = [_bare(stage) for stage in draw(step_groups("host")).stages] if draw(st.booleans()) else []

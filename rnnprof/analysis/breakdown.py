@@ -64,7 +64,9 @@ def breakdown(run: Run, by: str = "step") -> Breakdown:
 def _main(divided: Sequence[Divided]) -> Divided | None:
     """The lane that matters most: ``train``, or else the one with most steps."""
     some = [each for each in divided if each.kind]
-    return max(some, key=lambda each: (each.lane.name == "train", not each.lane.thread, each.number), default=None)
+    return max(
+        some, key=lambda each: (each.lane.name == "train", not each.lane.thread, each.number), default=None
+    )
 
 
 def _with_shares(each: Divided, by: str, run_ns: int, is_main: bool) -> list[StageRow]:
@@ -89,7 +91,9 @@ def _share_out(rows: Sequence[StageRow], part: int, whole: int) -> list[StageRow
         nothing = [replace(row, share=0.0, total_share=0.0) for row in rows[:-1]]
         return [*nothing, replace(rows[-1], share=part / whole, total_share=part / whole)]
     return [
-        replace(row, share=row.self_ns * part / (own * whole), total_share=row.total_ns * part / (own * whole))
+        replace(
+            row, share=row.self_ns * part / (own * whole), total_share=row.total_ns * part / (own * whole)
+        )
         for row in rows
     ]
 

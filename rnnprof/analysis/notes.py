@@ -11,8 +11,8 @@ from rnnprof.model import Json, Run, walk
 
 CODES = {
     "aborted_steps": "Steps that an exception ended, left out: {count}.",
-    "too_many_stages": "More than {limit} different stages: the time of later ones is in the stage around them.",
-    "unresolved_events": "Device events that had not happened when the run was saved, left out: {count}.",
+    "too_many_stages": "More than {limit} stages: the time of later ones is in the stage around them.",
+    "unresolved_events": "Device events not reached when the run was saved, left out: {count}.",
     "dropped_spans": "Spans beyond the most that one step may hold, left out: {count}.",
     "save_failed": "The run could not be saved at least once: {message}.",
     "open_at_end": "Still open when the run was saved: {stages}.",
@@ -52,12 +52,12 @@ def lane_notes(divided: Sequence[Divided], by: str) -> list[str]:
         One sentence for each thing to know.
     """
     notes = []
-    for kind, why in (("warmup", ""), ("control", ": they are timed only at their two ends")):
+    for kind, why in (("warmup", ""), ("control", " (timed only at their two ends)")):
         number = sum(_steps(each, kind) for each in divided if each.kind != kind)
         if number:
             notes.append(f"{units.count(number)} {kind} step{'s' * (number > 1)} left out{why}.")
     if by == "run" and any(len(each.lane.steps) > 1 for each in divided):
-        notes.append("In the time of the run, steps of every kind are divided like those of the kind shown.")
+        notes.append("In the time of the run, every kind of step is divided like the kind shown.")
     for each in divided:
         name = each.lane.name
         if each.kind in ("warmup", "control"):
@@ -65,7 +65,7 @@ def lane_notes(divided: Sequence[Divided], by: str) -> list[str]:
         if 0 < each.shown.series.count < MIN_BUCKETS:
             notes.append(f"Fewer than {MIN_BUCKETS} {each.kind} steps in {name}: no confidence intervals.")
         if each.exceeds:
-            notes.append(f"Parts of {name} took longer than their whole (two clocks disagree): its own time is cut to 0.")
+            notes.append(f"Two clocks disagree in {name}: parts took longer than their whole.")
         notes += [
             f"{stage.name} contains steps: its median and 95th percentile include them, its total does not."
             for _, stage in walk(each.lane.stages)

@@ -41,7 +41,9 @@ def perturbation(steps: Mapping[str, Steps], kind: str) -> Perturbation:
         fewer = "control" if counts[1] < stats.MIN_BUCKETS else "measured"
         reason = f"fewer than {stats.MIN_BUCKETS} {fewer} steps: no interval"
     else:
-        means = [stats.ratio_of_sums(each.timeline.totals_ns, each.timeline.counts) for each in (measured, control)]
+        means = [
+            stats.ratio_of_sums(each.timeline.totals_ns, each.timeline.counts) for each in (measured, control)
+        ]
         if means[0] is not None and means[1] is not None:
             interval = stats.ratio_of_means(means[0], means[1])
         if interval is None:
@@ -69,7 +71,9 @@ def _sentence(ratio: float, interval: Interval | None, counts: tuple[int, int], 
     low, high = interval
     basis = f"{counts[0]:,} measured against {counts[1]:,} control steps"
     if low > 1:
-        return f"Cost of measuring: a step takes {ratio:.3f} times as long ({low:.3f} to {high:.3f}; {basis})."
+        return (
+            f"Cost of measuring: a step takes {ratio:.3f} times as long ({low:.3f} to {high:.3f}; {basis})."
+        )
     if high < 1:
         return (
             f"Cost of measuring: unknown. Measured steps took only {ratio:.3f} times a control step "

@@ -68,7 +68,11 @@ def divide(lane: Lane) -> Divided:
         Its rows. Steps are those of the most trustworthy measured kind; warmup, then control steps,
         are shown only where there are no others.
     """
-    kinds = [kind for kind in (*MEASURED, "warmup", "control") if kind in lane.steps and lane.steps[kind].series.count]
+    kinds = [
+        kind
+        for kind in (*MEASURED, "warmup", "control")
+        if kind in lane.steps and lane.steps[kind].series.count
+    ]
     kind = kinds[0] if kinds else ""
     shown = lane.steps[kind] if kind else Steps()
     steps_ns = lane.steps_ns if kind else 0
@@ -140,7 +144,7 @@ def _own_intervals(
     below = [stage.timeline.totals_ns for stage in stages if stage.series.count]
     if any(len(totals) != len(counts) for totals in (timeline.totals_ns, *below)):
         return None, None
-    own = [max(total - sum(others), 0) for total, *others in zip(timeline.totals_ns, *below)]
+    own = [max(total - sum(others), 0) for total, *others in zip(timeline.totals_ns, *below, strict=True)]
     share = stats.ratio_of_sums(own, steps.timeline.totals_ns, counts)
     return _within(share, 1.0), _within(stats.ratio_of_sums(own, counts))
 
@@ -150,7 +154,7 @@ def _within(estimate: stats.Estimate | None, limit: float = float("inf")) -> Int
     if estimate is None:
         return None
     low, high = estimate.interval()
-    return max(low, 0.0), min(high, limit)
+    return min(max(low, 0.0), limit), min(high, limit)
 
 
 def _other(lane: str, count: int, rest: int) -> StageRow:

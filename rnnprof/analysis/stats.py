@@ -77,7 +77,7 @@ def quantile(series: Series, q: float) -> float | None:
     if rank >= series.count:
         return float(series.max_ns)
     seen = 0
-    for bin_index, count in zip(series.bins, series.counts):
+    for bin_index, count in zip(series.bins, series.counts, strict=True):
         seen += count
         if seen >= rank:
             low, high = histogram.bounds(bin_index)
@@ -109,18 +109,15 @@ def ratio_of_sums(
 
     Returns:
         The ratio in units of numerator over denominator, or None with fewer than 5 buckets that
-        have a weight.
+        have a weight, or where so few hold nearly all of it that fewer than 5 batches are left.
     """
-    filled = [
-        (float(top), float(bottom), float(weight))
-        for top, bottom, weight in zip(numerators, denominators, denominators if weights is None else weights)
-        if weight > 0
-    ]
+    buckets = zip(numerators, denominators, denominators if weights is None else weights, strict=True)
+    filled = [(float(top), float(bottom), float(weight)) for top, bottom, weight in buckets if weight > 0]
     above, below = sum(top for top, _, _ in filled), sum(bottom for _, bottom, _ in filled)
     if len(filled) < MIN_BUCKETS or below <= 0:
         return None
     value = above / below
-    batches = _join(filled, MAX_BATCHES)
+    batches = filled if len(filled) <= MAX_BATCHES else _join(filled, MAX_BATCHES)
     while True:
         residuals = [top - value * bottom for top, bottom, _ in batches]
         alike = _autocorrelation(residuals)
@@ -128,7 +125,7 @@ def ratio_of_sums(
             break
         batches = _join(batches, max(len(batches) // 2, MIN_BATCHES))
     number = len(batches)
-    if number < 2:
+    if number < MIN_BUCKETS:
         return None
     variance = number / (number - 1) * sum(residual * residual for residual in residuals) / below**2
     if alike > 0:

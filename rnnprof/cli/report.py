@@ -13,7 +13,7 @@ from rnnprof.analysis.breakdown import breakdown
 from rnnprof.analysis.result import Breakdown
 from rnnprof.cli import COMMANDS
 from rnnprof.errors import UsageError
-from rnnprof.renderers.table.model import NARROWEST
+from rnnprof.renderers.table.model import ASCII, NARROWEST
 
 NAME = "report"
 HELP = COMMANDS[NAME]
@@ -43,13 +43,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser: the subcommand's own parser.
     """
     parser.add_argument("file", metavar="FILE", type=Path, help="the run, as it was recorded")
-    parser.add_argument("--format", choices=(*TABLES, *FLOWCHARTS), help="default: text, or what -o FILE ends in")
-    parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="write to a file, not to the terminal")
+    parser.add_argument(
+        "--format", choices=(*TABLES, *FLOWCHARTS), help="default: text, or what -o FILE ends in"
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", type=Path, help="write to a file, not to the terminal"
+    )
     parser.add_argument(
         "--by", choices=("step", "run"), help="what 100 %% is; default: step for tables, run for flowcharts"
     )
-    parser.add_argument("--width", type=int, metavar="N", help="columns of a text report; default: the terminal's")
-    parser.add_argument("--color", choices=("auto", "always", "never"), default="auto", help="default: %(default)s")
+    parser.add_argument(
+        "--width", type=int, metavar="N", help="columns of a text report; default: the terminal's"
+    )
+    parser.add_argument(
+        "--color", choices=("auto", "always", "never"), default="auto", help="default: %(default)s"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -75,7 +83,9 @@ def run(args: argparse.Namespace) -> int:
     if result.run_ns == 0 and result.step is None:
         raise UsageError(f"{args.file}: the run holds no time yet")
     if args.output is not None:
-        runfile.write_atomically(args.output, _render(result, form, args.width or WIDTH, args.color == "always", False))
+        runfile.write_atomically(
+            args.output, _render(result, form, args.width or WIDTH, args.color == "always", False)
+        )
         return 0
     ascii_only = not _can_print(NOT_ASCII)
     sys.stdout.write(_printable(_render(result, form, _width(args.width), _color(args.color), ascii_only)))
@@ -135,6 +145,8 @@ def _can_print(words: str) -> bool:
 
 
 def _printable(words: str) -> str:
-    """The words with a question mark for each character that stdout cannot write."""
+    """The words with what stdout cannot write in ASCII, or else as question marks."""
     encoding = sys.stdout.encoding or "utf-8"
-    return words.encode(encoding, "replace").decode(encoding)
+    return (
+        (words if _can_print(words) else words.translate(ASCII)).encode(encoding, "replace").decode(encoding)
+    )

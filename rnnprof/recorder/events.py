@@ -84,6 +84,10 @@ class EventStage(Stage):
 
     opened: Any
 
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.special = True
+
     def __enter__(self) -> Any:
         if not self.open():
             return self.track.misplaced_enter(self)

@@ -55,11 +55,16 @@ def lane(state: LaneState, track: LaneTrack, now: int) -> Lane:
     visits = series(state.root.tally)
     if state.thread:
         # When a thread stopped working is not known: its lane is as long as its marks.
-        total = sum(s.series.total_ns for s in saved) + sum(s.wall.total_ns for s in steps.values())
+        outer = sum(stage.series.total_ns - _steps_inside(stage) for stage in saved)
+        total = outer + sum(found.wall.total_ns for found in steps.values())
         visits = Series(count=1, total_ns=total, min_ns=total, max_ns=total)
     elif not track.closed:
         visits = _with_open_visit(visits, track.open_ns(state, now))
     return Lane(name=state.name, thread=state.thread, series=visits, stages=saved, steps=steps)
+
+
+def _steps_inside(stage: SavedStage) -> int:
+    return stage.steps_ns + sum(_steps_inside(child) for child in stage.stages)
 
 
 def _with_open_visit(visits: Series, ns: int | None) -> Series:

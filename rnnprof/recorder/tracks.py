@@ -134,10 +134,9 @@ class LaneTrack(Track):
         for old in reversed(opened[:-1]):
             new = self.stage(old.name)
             if not isinstance(new, Stage):
-                new = Shadow(self, old.name, self.current, old.clock)
+                new = Shadow(self, old.name, self.current, self.recorder.reading)
             new.start = now
             self.current = new
-            self.redirects.setdefault(old, []).append(new)
 
     def enter_lane(self, name: str) -> None:
         """Pause the open lane, with its step and stages, and enter another."""

@@ -28,7 +28,7 @@ def csv(breakdown: Breakdown) -> str:
     writer.writerow([column.title for column in table.columns])
     for section in table.sections:
         for row in section.rows:
-            cells = zip(row.cells, table.columns)
+            cells = zip(row.cells, table.columns, strict=True)
             writer.writerow([cell if column.right else _name(cell) for cell, column in cells])
     return out.getvalue()
 

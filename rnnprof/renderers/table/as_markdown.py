@@ -50,5 +50,7 @@ def _tables(table: model.Table) -> list[str]:
 
 def _escape(text: str) -> str:
     """Text that markdown and HTML show as it is."""
+    if not text:
+        return ""
     safe = units.visible(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return SPECIAL.sub(lambda match: "\\" + match.group(), safe)

@@ -20,8 +20,6 @@ NAME = 16
 
 BAR, WIDER_BAR = 6, 12
 BAR_PLACE, BAR_RANK = -1, 7
-BLOCKS = " ▏▎▍▌▋▊▉█"
-ASCII = str.maketrans({"µ": "u", "…": "~", "–": "-", "±": "+-", **{block: "#" for block in BLOCKS[1:]}})
 
 
 def text(breakdown: Breakdown, width: int = 80, color: bool = False, ascii_only: bool = False) -> str:
@@ -40,13 +38,16 @@ def text(breakdown: Breakdown, width: int = 80, color: bool = False, ascii_only:
     width = max(width, model.NARROWEST)
 
     def plain(words: str) -> str:
-        return words.translate(ASCII) if ascii_only else words
+        return words.translate(model.ASCII) if ascii_only else words
 
     command, about = (_shorten(plain(line), width) for line in model.heading(breakdown))
     lines = [Text(command, "bold"), Text(about, "dim"), Text()]
     lines += [*_layout(model.lanes(breakdown), width, plain, bars=False), Text()]
     if breakdown.step:
-        lines += [*_paragraphs([plain(line) for line in model.step_lines(breakdown.step)], width, "  "), Text()]
+        lines += [
+            *_paragraphs([plain(line) for line in model.step_lines(breakdown.step)], width, "  "),
+            Text(),
+        ]
     lines += [*_layout(model.stages(breakdown), width, plain, bars=True), Text()]
     lines += [*_paragraphs([plain(line) for line in model.legend(breakdown)], width, ""), Text()]
     lines += _paragraphs([plain(breakdown.perturbation.sentence)], width, "  ")
@@ -114,7 +115,7 @@ def _bar(share: float | None, width: int) -> str:
     """A bar whose full width is 100 %; the smallest share above 0 is still seen."""
     eighths = max(round(share * width * 8), 1) if share else 0
     full, part = divmod(eighths, 8)
-    return (BLOCKS[-1] * full + (BLOCKS[part] if part else "")).ljust(width)
+    return (model.BLOCKS[-1] * full + (model.BLOCKS[part] if part else "")).ljust(width)
 
 
 def _shorten(words: str, width: int) -> str:

@@ -11,6 +11,12 @@ from rnnprof.analysis.result import Breakdown, Interval, StageRow, StepSummary
 NARROWEST = 40
 """The narrowest page that a table is laid out for."""
 
+BLOCKS = " ▏▎▍▌▋▊▉█"
+"""What bars are made of, in eighths of a column."""
+
+ASCII = str.maketrans({"µ": "u", "…": "~", "–": "-", "±": "+-", **dict.fromkeys(BLOCKS[1:], "#")})
+"""What stands for the tables' other characters where only ASCII can be printed."""
+
 UNKNOWN = "± ?"
 """Stands for a mean whose spread is not known; such a mean is not shown."""
 
@@ -82,12 +88,12 @@ def stages(breakdown: Breakdown) -> Table:
         (Column("stage", right=False), lambda row: units.visible(row.name)),
         (Column("share", bar=True), lambda row: row.percent),
         (Column("±", rank=4, bar=True), _points),
-        (Column("total", rank=2), lambda row: row.total_percent),
+        (Column("total", rank=1), lambda row: row.total_percent),
         (Column("self time", rank=9), lambda row: units.duration(row.self_ns)),
         (Column("time"), lambda row: units.duration(row.total_ns)),
         (Column("count", rank=3), lambda row: units.count(row.count)),
         (Column("mean", rank=8), lambda row: mean(row.mean_ns, row.half_ns) if row.in_step else "–"),
-        (Column("median", rank=1), lambda row: _duration(row.median_ns)),
+        (Column("median", rank=2), lambda row: _duration(row.median_ns)),
         (Column("p95", rank=5), lambda row: _duration(row.p95_ns)),
     )
     # The interval is of the share in a step; a part of the run is a sum, not an estimate.
@@ -118,7 +124,9 @@ def lanes(breakdown: Breakdown) -> Table:
         each = mean(step.mean_ns, step.half_ns) if step else ""
         name = units.visible(lane.name) + (" (thread)" if lane.thread else "")
         number = units.count(lane.steps) if lane.steps else ""
-        rows.append(Row((name, units.duration(lane.total_ns), lane.percent, units.count(lane.count), number, each)))
+        rows.append(
+            Row((name, units.duration(lane.total_ns), lane.percent, units.count(lane.count), number, each))
+        )
     if breakdown.run_ns:
         rows.append(Row(("run", units.duration(breakdown.run_ns), "100 %", "", "", ""), quiet=True))
     return Table(columns, (Section("", tuple(rows)),))
@@ -171,7 +179,9 @@ def step_lines(step: StepSummary) -> list[str]:
     spread = f"median {_duration(step.median_ns)}, 95th percentile {_duration(step.p95_ns)}"
     lines = [f"One step of {units.visible(step.lane)}: {mean(step.mean_ns, step.half_ns)}, {spread}"]
     if step.tokens_per_second is not None and step.ns_per_token is not None:
-        lines.append(f"{units.count(step.tokens_per_second)} tokens/s, {units.duration(step.ns_per_token)} per token")
+        lines.append(
+            f"{units.count(step.tokens_per_second)} tokens/s, {units.duration(step.ns_per_token)} per token"
+        )
     others = [f"{units.count(number)} {kind}" for kind, number in step.kinds.items() if kind != step.kind]
     ending = f"; left out: {', '.join(others)}" if others else ""
     lines.append(f"{units.count(step.count)} step{'s' * (step.count != 1)} {TIMED[step.kind]}{ending}")
@@ -180,7 +190,8 @@ def step_lines(step: StepSummary) -> list[str]:
 
 def legend(breakdown: Breakdown) -> list[str]:
     """What the columns of the table of stages mean."""
-    words = "share: the stage without the stages in it. total, time: with them. p95: 95 % of its spans are shorter."
+    words = "share: the stage without the stages in it. total, time: with them."
+    words += " p95: 95 % of its spans are shorter."
     if breakdown.by == "step":
         words += " ±: 95 % confidence, in points of a percent."
     return [words]

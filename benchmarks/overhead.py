@@ -1,0 +1,274 @@
+"""What a mark costs: in a tight loop, and in place between the operators of a language model.
+
+    python benchmarks/overhead.py [--rounds 200] [--steps 1500] [--quick]
+
+Everything runs interleaved in one process, and every figure is a ratio to its neighbour in time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import random
+import statistics
+import textwrap
+from collections.abc import Callable
+from time import perf_counter_ns
+from typing import Any
+
+from measure import interleaved, machine, mean_with_interval, ratio
+
+import rnnprof
+from rnnprof import marks
+
+STAGES = ("get_batch", "repackage", "zero_grad", "forward", "loss", "backward", "update")
+
+
+# ---- in a tight loop -------------------------------------------------------------------------
+
+
+def bare(count: int) -> float:
+    """Two clock reads and an append: the least that anyone's own timing costs."""
+    spans: list[int] = []
+    append, clock = spans.append, perf_counter_ns
+    start = clock()
+    for _ in range(count):
+        begin = clock()
+        append(clock() - begin)
+    return (clock() - start) / count
+
+
+def one_stage(stage: Callable[[str], Any]) -> Callable[[int], float]:
+    """`with stage(name)`, empty."""
+
+    def timed(count: int) -> float:
+        start = perf_counter_ns()
+        for _ in range(count):
+            with stage("forward"):
+                pass
+        return (perf_counter_ns() - start) / count
+
+    return timed
+
+
+def in_a_step(prof: rnnprof.profile) -> Callable[[int], float]:
+    """`with prof.stage(name)` inside a step, where it usually stands."""
+
+    def timed(count: int) -> float:
+        with prof.step():
+            start = perf_counter_ns()
+            for _ in range(count):
+                with prof.stage("forward"):
+                    pass
+            return (perf_counter_ns() - start) / count
+
+    return timed
+
+
+def bound_early(stage: Any) -> Callable[[int], float]:
+    """`with forward:` of a stage that was asked for before the loop."""
+
+    def timed(count: int) -> float:
+        start = perf_counter_ns()
+        for _ in range(count):
+            with stage:
+                pass
+        return (perf_counter_ns() - start) / count
+
+    return timed
+
+
+def seven_stages(prof: rnnprof.profile) -> Callable[[int], float]:
+    """A step of seven stages, with everything that happens between steps; time for each stage."""
+
+    def timed(count: int) -> float:
+        count //= 8
+        start = perf_counter_ns()
+        for _ in range(count):
+            with prof.step(tokens=700):
+                with prof.stage("get_batch"):
+                    pass
+                with prof.stage("repackage"):
+                    pass
+                with prof.stage("zero_grad"):
+                    pass
+                with prof.stage("forward"):
+                    pass
+                with prof.stage("loss"):
+                    pass
+                with prof.stage("backward"):
+                    pass
+                with prof.stage("update"):
+                    pass
+        return (perf_counter_ns() - start) / count / 7
+
+    return timed
+
+
+def tight(rounds: int, count: int) -> None:
+    """Print the table of the tight loop."""
+    prof = rnnprof.profile(None, control_every=0, warmup=0).start()
+    recording = {
+        "bare pair of clock reads with an append": bare,
+        "prof.stage(name) in a step": in_a_step(prof),
+        "prof.stage(name) outside steps": one_stage(prof.stage),
+        "rnnprof.stage(name)": one_stage(rnnprof.stage),
+        "stage bound early": bound_early(prof.stage("early")),
+        "step of seven stages, each": seven_stages(prof),
+        "contextlib.nullcontext()": one_stage(lambda name: contextlib.nullcontext()),
+    }
+    with contextlib.suppress(ImportError):
+        from torch.profiler import record_function
+
+        recording["torch record_function(name)"] = one_stage(record_function)
+    found = interleaved(recording, rounds, count)
+    prof.stop()
+    idle = {"bare ": bare, "rnnprof.stage(name), no profile": one_stage(rnnprof.stage)}
+    found |= interleaved(idle, rounds, count)
+    print(f"In a tight loop, {rounds} rounds of {count:,}; marks in {'C' if marks.NATIVE else 'Python'}:")
+    for name, values in found.items():
+        base = found["bare " if name in idle else "bare pair of clock reads with an append"]
+        middle, low, high = ratio(values, base)
+        print(f"  {name:42s} {statistics.median(values):7.0f} ns   x {middle:.2f}  ({low:.2f} to {high:.2f})")
+
+
+# ---- in place --------------------------------------------------------------------------------
+
+BODY = """
+def step(model, source, targets, state, lr, {names}):
+    {open_step}
+    {get_batch}
+        data, target = source[:35], targets[:35]
+    {repackage}
+        state = tuple(part.detach() for part in state)
+    {zero_grad}
+        for p in parameters:
+            p.grad = None
+    {forward}
+        hidden, state = model.rnn(model.encoder(data), state)
+        scores = model.decoder(hidden).view(-1, 50)
+    {loss}
+        loss = cross_entropy(scores, target.view(-1))
+    {backward}
+        loss.backward()
+    {update}
+        for p in parameters:
+            p.data.add_(p.grad, alpha=-lr)
+    {close_step}
+    return state
+"""
+
+
+def compiled(kind: str, namespace: dict[str, Any]) -> Callable[..., Any]:
+    """The same step with marks of one kind, or none."""
+    lines = []
+    for line in BODY.strip().splitlines():
+        name = line.strip().strip("{}")
+        if name in STAGES:
+            lines.append({"hand": f"    t = now()  # {name}", "none": "    if True:"}.get(kind, ""))
+            if kind == "hand":
+                lines.append("    if True:")
+            elif kind == "rnnprof":
+                lines[-1] = f'    with prof.stage("{name}"):'
+            elif kind == "module":
+                lines[-1] = f'    with rnnprof.stage("{name}"):'
+            pending = name
+        elif name in ("open_step", "close_step", "names"):
+            continue
+        else:
+            lines.append(line.replace(", {names}", ""))
+            # Marks by hand close after the last line of their block.
+            if kind == "hand" and line.startswith("        ") and _last_of_block(line):
+                lines.append(f'    spans["{pending}"].append(now() - t)')
+    text = "\n".join(lines)
+    if kind == "rnnprof":
+        head, *rest = text.splitlines()
+        inside = textwrap.indent("\n".join(rest[:-1]), "    ")
+        text = f"{head}\n    with prof.step(tokens=700):\n{inside}\n{rest[-1]}"
+    if kind == "hand":
+        head, *rest = text.splitlines()
+        text = "\n".join([head, "    begin = now()", *rest[:-1], "    steps.append(now() - begin)", rest[-1]])
+    scope: dict[str, Any] = dict(namespace)
+    exec(text, scope)  # the text is the template above
+    step: Callable[..., Any] = scope["step"]
+    return step
+
+
+def _last_of_block(line: str) -> bool:
+    last = ("data, target", "state = tuple", "p.grad = None", "scores =", "loss =", "loss.backward", "p.data.add_")
+    return line.strip().startswith(last)
+
+
+def in_place(steps: int) -> None:
+    """Print what marks add to a language model's step, variants in turn step by step."""
+    import torch
+    from torch import nn
+    from torch.nn.functional import cross_entropy
+
+    torch.manual_seed(1)
+    torch.set_num_threads(1)
+    model = nn.Module()
+    model.encoder, model.rnn, model.decoder = nn.Embedding(50, 16), nn.LSTM(16, 16, 1), nn.Linear(16, 50)
+    source = torch.randint(50, (36, 8))
+    prof = rnnprof.profile(None, warmup=0, control_every=0).start()
+    namespace = {
+        "parameters": list(model.parameters()),
+        "cross_entropy": cross_entropy,
+        "prof": prof,
+        "rnnprof": rnnprof,
+        "now": __import__("time").perf_counter,
+        "spans": {name: [] for name in STAGES},
+        "steps": [],
+    }
+    variants = {
+        "none": compiled("none", namespace),
+        "none again (A/A)": compiled("none", namespace),
+        "by hand, perf_counter": compiled("hand", namespace),
+        "rnnprof": compiled("rnnprof", namespace),
+    }
+    state: Any = (torch.zeros(1, 8, 16), torch.zeros(1, 8, 16))
+    names, dice = list(variants), random.Random(0)
+    times: dict[str, list[float]] = {name: [] for name in names}
+    for number in range(steps + 50):
+        dice.shuffle(names)
+        for name in names:
+            step = variants[name]
+            start = perf_counter_ns()
+            state = step(model, source, source[1:], state, 0.01)
+            if number >= 50:
+                times[name].append((perf_counter_ns() - start) / 1000)
+    prof.stop()
+    base = statistics.fmean(times["none"])
+    print(f"\nIn place, a language model's step of {base / 1000:.2f} ms, {steps:,} rounds in turn:")
+    added: dict[str, tuple[float, float]] = {}
+    for name in names[:0] + list(variants)[1:]:
+        differences = sorted(a - b for a, b in zip(times[name], times["none"], strict=True))
+        # One step in a hundred meets the scheduler: a mean without them is the marks' own.
+        kept = differences[len(differences) // 50 : len(differences) - len(differences) // 50]
+        added[name] = mean_with_interval(kept)
+        mean, half = added[name]
+        print(f"  {name:24s} adds {mean:6.2f} ± {half:.2f} µs   {mean / base:+.2%} ± {half / base:.2%}")
+    hand, ours = added["by hand, perf_counter"], added["rnnprof"]
+    spread = ((ours[1] / ours[0]) ** 2 + (hand[1] / hand[0]) ** 2) ** 0.5 * abs(ours[0] / hand[0])
+    print(f"  rnnprof adds x {ours[0] / hand[0]:.2f} ± {spread:.2f} what marks by hand add")
+
+
+def main() -> None:
+    """Run both parts."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--count", type=int, default=8192)
+    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--quick", action="store_true", help="a few rounds, to see that it runs")
+    parser.add_argument("--no-torch", action="store_true", help="only the tight loop")
+    options = parser.parse_args()
+    if options.quick:
+        options.rounds, options.count, options.steps = 5, 800, 20
+    print(machine())
+    tight(options.rounds, options.count)
+    if not options.no_torch:
+        in_place(options.steps)
+
+
+if __name__ == "__main__":
+    main()

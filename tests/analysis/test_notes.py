@@ -1,0 +1,118 @@
+"""Sentences: the cost of measuring, what is left out, and what the recorder noted."""
+
+from __future__ import annotations
+
+import pytest
+
+from rnnprof.analysis.breakdown import breakdown
+from rnnprof.analysis.perturbation import perturbation
+from rnnprof.model import Json
+from tests.run_builder import Step, lane_of, run_of, steps_of
+
+MEASURED: list[Step] = [{(): [100 + i % 3]} for i in range(60)]
+
+
+def plain(ns: int, number: int, spread: int = 3) -> list[Step]:
+    return [{(): [ns + i % spread]} for i in range(number)]
+
+
+def test_no_cost_is_shown_when_the_interval_holds_one() -> None:
+    found = perturbation({"host": steps_of(MEASURED), "control": steps_of(plain(100, 30))}, "host")
+    assert (found.ratio, found.measured, found.control, found.reason) == (1.0, 60, 30, "")
+    assert found.interval is not None
+    assert found.interval[0] < 1 < found.interval[1]
+    assert found.sentence.startswith("Cost of measuring: no cost shown (0.99")
+    assert found.sentence.endswith("times a control step; 60 measured against 30 control steps).")
+
+
+def test_a_cost_is_told_with_its_interval() -> None:
+    found = perturbation({"host": steps_of(MEASURED), "control": steps_of(plain(90, 30))}, "host")
+    assert found.ratio == pytest.approx(101 / 91)
+    assert found.sentence.startswith("Cost of measuring: a step takes 1.110 times as long (1.10")
+
+
+def test_steps_that_measuring_made_faster_are_not_believed() -> None:
+    found = perturbation({"host": steps_of(MEASURED), "control": steps_of(plain(200, 30))}, "host")
+    assert "unknown. Measured steps took only 0.502 times a control step" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("kinds", "kind", "reason"),
+    [
+        ({"host": 60}, "host", "no control steps: the run was too short, or they are switched off"),
+        ({"host": 60, "control": 4}, "host", "fewer than 5 control steps: no interval"),
+        ({"host": 3, "control": 9}, "host", "fewer than 5 measured steps: no interval"),
+        ({"warmup": 9, "control": 9}, "warmup", "no measured steps"),
+        ({}, "", "no measured steps"),
+    ],
+)
+def test_what_cannot_be_told_says_why(kinds: dict[str, int], kind: str, reason: str) -> None:
+    found = perturbation({name: steps_of(plain(100, number)) for name, number in kinds.items()}, kind)
+    assert (found.interval, found.reason) == (None, reason)
+    assert found.sentence == f"Cost of measuring: unknown ({reason})."
+
+
+def test_control_steps_that_took_no_time_give_no_ratio() -> None:
+    found = perturbation({"host": steps_of(MEASURED), "control": steps_of(plain(0, 9, 1))}, "host")
+    assert (found.ratio, found.reason) == (None, "the control steps took no time")
+
+
+def test_buckets_of_many_steps_can_be_too_few_for_an_interval() -> None:
+    steps = {"host": steps_of(MEASURED), "control": steps_of(plain(100, 6), per_bucket=3)}
+    assert perturbation(steps, "host").reason == "no interval: too few steps to tell"
+
+
+def test_device_steps_are_compared_on_the_devices_clock_and_others_on_the_hosts() -> None:
+    control = steps_of(plain(50, 30), wall=[101] * 30)
+    event = steps_of(MEASURED, wall=[999] * 60)
+    found = perturbation({"event": event, "control": control}, "event")
+    assert found.ratio == pytest.approx(101 / 51)
+    assert found.interval is not None
+    found = perturbation({"sync": steps_of(MEASURED), "control": control}, "sync")
+    assert (found.ratio, found.interval) == (1.0, None)
+    assert found.reason == "no interval: the steps were not all timed by the host's clock"
+
+
+def notes(*saved: Json, **changed: object) -> tuple[str, ...]:
+    return breakdown(run_of([lane_of("train", {"host": steps_of(MEASURED)})], notes=saved, **changed)).notes
+
+
+@pytest.mark.parametrize(
+    ("saved", "sentence"),
+    [
+        ({"code": "aborted_steps", "count": 1200}, "Steps that an exception ended, left out: 1,200."),
+        ({"code": "open_at_end", "stages": ["a", "b"]}, "Still open when the run was saved: a, b."),
+        ({"code": "too_many_stages", "limit": 500, "count": 3},
+         "More than 500 stages: the time of later ones is in the stage around them."),
+        ({"code": "unresolved_events", "count": 2},
+         "Device events not reached when the run was saved, left out: 2."),
+        ({"code": "dropped_spans", "count": 2}, "Spans beyond the most that one step may hold, left out: 2."),
+        ({"code": "save_failed", "message": "disk {full}"},
+         "The run could not be saved at least once: disk {full}."),
+        ({"code": "python_marks"},
+         "The compiled part of rnnprof is missing: stage marks cost more than they need to."),
+        ({"code": "aborted_steps"}, "aborted steps."),
+        ({"code": "new_thing", "a": 1, "b": {"c": 2}}, "new thing: a 1, b {'c': 2}."),
+        ({"no": "code"}, "note: no code."),
+    ],
+)  # fmt: skip
+def test_every_saved_note_becomes_a_sentence(saved: Json, sentence: str) -> None:
+    assert notes(saved) == (sentence,)
+
+
+def test_how_the_run_ended() -> None:
+    assert notes() == ()
+    assert notes(ended="running") == (
+        "The run had not ended when it was saved: it is still running, or it was killed.",
+    )
+    assert notes(ended="ValueError") == ("The run was ended by ValueError; everything up to then is shown.",)
+    assert notes(rank=1, world_size=4) == ("This is rank 1 of 4 processes.",)
+
+
+def test_steps_that_are_left_out_are_counted_over_all_lanes() -> None:
+    kinds = {"host": steps_of(MEASURED), "warmup": steps_of(plain(9, 5)), "control": steps_of(plain(9, 1))}
+    evaluate = {"host": steps_of(MEASURED), "warmup": steps_of(plain(9, 2))}
+    assert breakdown(run_of([lane_of("train", kinds), lane_of("evaluate", evaluate)])).notes == (
+        "7 warmup steps left out.",
+        "1 control step left out (timed only at their two ends).",
+    )
