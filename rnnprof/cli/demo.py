@@ -32,7 +32,7 @@ SIZES = ("--emsize", "256", "--nhid", "256", "--batch_size", "20")
 QUICK_SIZES = ("--emsize", "32", "--nhid", "32", "--batch_size", "8", "--bptt", "10")
 
 OWN_LOOP = """\
-Your own loop: rnnprof run train.py, or in its code:
+Your own loop:
   with rnnprof.profile("run.json") as prof:
       for data in batches:
           with prof.step(tokens=data.numel()):

@@ -78,7 +78,8 @@ def test_columns_stand_in_line() -> None:
     head = next(line for line in lines if line.startswith("stage "))
     rows = [line for line in lines if " 200  " in line]
     assert len(rows) == 12
-    assert {len(line) for line in rows} == {len(head)} == {80}
+    assert {len(line) for line in rows} == {len(head)}
+    assert len(head) <= 80
     assert {line.index(" 200  ") for line in rows} == {head.index("count") + 1}
 
 
@@ -96,7 +97,6 @@ def test_columns_are_left_out_one_by_one_where_the_page_is_narrow() -> None:
         "±",
         "total",
         "self",
-        "time",
         "time",
         "count",
         "mean",
@@ -118,8 +118,9 @@ def test_colour_is_only_there_when_asked_for() -> None:
 def test_ascii_only() -> None:
     text = table.text(breakdown(word_language_model()), ascii_only=True)
     assert text.isascii()
-    assert "backward     53.0 %   +- 0.4  #####" in text
-    assert {len(line) for line in text.split("\n") if " 200  " in line} == {80}
+    assert "backward     53.0 %  +-0.4" in text
+    assert len({len(line) for line in text.split("\n") if " 200  " in line}) == 1
+    assert "#####" in table.text(breakdown(word_language_model()), width=100, ascii_only=True)
 
 
 def test_csv_holds_whole_nanoseconds() -> None:

@@ -36,7 +36,7 @@ def test_a_name_that_is_too_long_loses_its_middle() -> None:
     steps = steps_of([{(name,): [60], (): [100]}] * 8)
     text = table.text(breakdown(run_of([lane_of("train", {"host": steps})])))
     line = next(line for line in text.split("\n") if line.startswith("a_stage"))
-    assert line.startswith("a_stage_with…is_end  60.0 %")
+    assert line.startswith("a_stage_with_…is_end  60.0 %")
     assert len(line) == 80
 
 

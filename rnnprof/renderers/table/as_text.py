@@ -15,11 +15,11 @@ from rnnprof.analysis.result import Breakdown
 from rnnprof.renderers.table import model
 
 GAP = 2
-NAME = 16
+NAME = 12
 """Width of the first column that is kept free before another column is."""
 
 BAR, WIDER_BAR = 6, 12
-BAR_PLACE, BAR_RANK = -1, 7
+BAR_PLACE, BAR_RANK = -1, 9
 
 
 def text(breakdown: Breakdown, width: int = 80, color: bool = False, ascii_only: bool = False) -> str:

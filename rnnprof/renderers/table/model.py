@@ -89,7 +89,7 @@ def stages(breakdown: Breakdown) -> Table:
         (Column("share", bar=True), lambda row: row.percent),
         (Column("±", rank=4, bar=True), _points),
         (Column("total", rank=1), lambda row: row.total_percent),
-        (Column("self time", rank=9), lambda row: units.duration(row.self_ns)),
+        (Column("self", rank=6), lambda row: units.duration(row.self_ns)),
         (Column("time"), lambda row: units.duration(row.total_ns)),
         (Column("count", rank=3), lambda row: units.count(row.count)),
         (Column("mean", rank=8), lambda row: mean(row.mean_ns, row.half_ns) if row.in_step else "–"),
@@ -190,7 +190,7 @@ def step_lines(step: StepSummary) -> list[str]:
 
 def legend(breakdown: Breakdown) -> list[str]:
     """What the columns of the table of stages mean."""
-    words = "share: the stage without the stages in it. total, time: with them."
+    words = "share, self: the stage without the stages in it; total, time: with them."
     words += " p95: 95 % of its spans are shorter."
     if breakdown.by == "step":
         words += " ±: 95 % confidence, in points of a percent."
@@ -216,7 +216,7 @@ def _points(row: StageRow) -> str:
         return "–"
     if row.share_half is None:
         return UNKNOWN
-    return "± <0.1" if 0 < row.share_half < 0.0005 else f"± {100 * row.share_half:.1f}"
+    return "±<0.1" if 0 < row.share_half < 0.0005 else f"±{100 * row.share_half:.1f}"
 
 
 def _duration(ns: float | None) -> str:
