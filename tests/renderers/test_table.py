@@ -118,7 +118,7 @@ def test_colour_is_only_there_when_asked_for() -> None:
 def test_ascii_only() -> None:
     text = table.text(breakdown(word_language_model()), ascii_only=True)
     assert text.isascii()
-    assert "backward     53.0 %  +-0.4" in text
+    assert "backward     53.0 %   +-0.4" in text
     assert len({len(line) for line in text.split("\n") if " 200  " in line}) == 1
     assert "#####" in table.text(breakdown(word_language_model()), width=100, ascii_only=True)
 
