@@ -7,7 +7,6 @@ import random
 import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from time import perf_counter_ns
 
 Timed = Callable[[int], float]
 
@@ -35,16 +34,15 @@ def interleaved(variants: dict[str, Timed], rounds: int, count: int) -> dict[str
 
 def ratio(values: Sequence[float], base: Sequence[float]) -> tuple[float, float, float]:
     """Median ratio of rounds and its 95 % interval, by order statistics (distribution-free)."""
-    ratios = sorted(a / b for a, b in zip(values, base, strict=True))
-    n = len(ratios)
-    reach = 0.98 * n**0.5
+    return median_with_interval([a / b for a, b in zip(values, base, strict=True)])
+
+
+def median_with_interval(values: Sequence[float]) -> tuple[float, float, float]:
+    """Median and its 95 % interval, by order statistics (distribution-free)."""
+    ordered = sorted(values)
+    n, reach = len(ordered), 0.98 * len(ordered) ** 0.5
     low, high = max(0, int(n / 2 - reach)), min(n - 1, int(n / 2 + reach))
-    return statistics.median(ratios), ratios[low], ratios[high]
-
-
-def mean_with_interval(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and half its 95 % interval."""
-    return statistics.fmean(values), 1.96 * statistics.stdev(values) / len(values) ** 0.5
+    return statistics.median(ordered), ordered[low], ordered[high]
 
 
 def cpu() -> str:
@@ -68,15 +66,3 @@ def machine() -> str:
     except ImportError:
         return text
     return f"{text}, torch {torch.__version__}"
-
-
-def loop(body: Callable[[], object]) -> Timed:
-    """Time a function without its call's cost being hidden."""
-
-    def timed(count: int) -> float:
-        start = perf_counter_ns()
-        for _ in range(count):
-            body()
-        return (perf_counter_ns() - start) / count
-
-    return timed

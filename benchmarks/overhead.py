@@ -16,7 +16,7 @@ from collections.abc import Callable
 from time import perf_counter_ns
 from typing import Any
 
-from measure import interleaved, machine, mean_with_interval, ratio
+from measure import interleaved, machine, median_with_interval, ratio
 
 import rnnprof
 from rnnprof import marks
@@ -195,7 +195,15 @@ def compiled(kind: str, namespace: dict[str, Any]) -> Callable[..., Any]:
 
 
 def _last_of_block(line: str) -> bool:
-    last = ("data, target", "state = tuple", "p.grad = None", "scores =", "loss =", "loss.backward", "p.data.add_")
+    last = (
+        "data, target",
+        "state = tuple",
+        "p.grad = None",
+        "scores =",
+        "loss =",
+        "loss.backward",
+        "p.data.add_",
+    )
     return line.strip().startswith(last)
 
 
@@ -208,7 +216,7 @@ def in_place(steps: int) -> None:
     torch.manual_seed(1)
     torch.set_num_threads(1)
     model = nn.Module()
-    model.encoder, model.rnn, model.decoder = nn.Embedding(50, 16), nn.LSTM(16, 16, 1), nn.Linear(16, 50)
+    model.encoder, model.rnn, model.decoder = nn.Embedding(50, 32), nn.LSTM(32, 64, 1), nn.Linear(64, 50)
     source = torch.randint(50, (36, 8))
     prof = rnnprof.profile(None, warmup=0, control_every=0).start()
     namespace = {
@@ -226,7 +234,7 @@ def in_place(steps: int) -> None:
         "by hand, perf_counter": compiled("hand", namespace),
         "rnnprof": compiled("rnnprof", namespace),
     }
-    state: Any = (torch.zeros(1, 8, 16), torch.zeros(1, 8, 16))
+    state: Any = (torch.zeros(1, 8, 64), torch.zeros(1, 8, 64))
     names, dice = list(variants), random.Random(0)
     times: dict[str, list[float]] = {name: [] for name in names}
     for number in range(steps + 50):
@@ -238,19 +246,18 @@ def in_place(steps: int) -> None:
             if number >= 50:
                 times[name].append((perf_counter_ns() - start) / 1000)
     prof.stop()
-    base = statistics.fmean(times["none"])
+    base = statistics.median(times["none"])
     print(f"\nIn place, a language model's step of {base / 1000:.2f} ms, {steps:,} rounds in turn:")
-    added: dict[str, tuple[float, float]] = {}
-    for name in names[:0] + list(variants)[1:]:
-        differences = sorted(a - b for a, b in zip(times[name], times["none"], strict=True))
-        # One step in a hundred meets the scheduler: a mean without them is the marks' own.
-        kept = differences[len(differences) // 50 : len(differences) - len(differences) // 50]
-        added[name] = mean_with_interval(kept)
-        mean, half = added[name]
-        print(f"  {name:24s} adds {mean:6.2f} ± {half:.2f} µs   {mean / base:+.2%} ± {half / base:.2%}")
+    added: dict[str, tuple[float, float, float]] = {}
+    for name in list(variants)[1:]:
+        added[name] = median_with_interval([a - b for a, b in zip(times[name], times["none"], strict=True)])
+        middle, low, high = added[name]
+        print(
+            f"  {name:24s} adds {middle:6.2f} µs ({low:.2f} to {high:.2f})   {middle / base:+.2%} of the step"
+        )
     hand, ours = added["by hand, perf_counter"], added["rnnprof"]
-    spread = ((ours[1] / ours[0]) ** 2 + (hand[1] / hand[0]) ** 2) ** 0.5 * abs(ours[0] / hand[0])
-    print(f"  rnnprof adds x {ours[0] / hand[0]:.2f} ± {spread:.2f} what marks by hand add")
+    low, high = ours[1] / hand[2] if hand[2] > 0 else 0, ours[2] / hand[1] if hand[1] > 0 else float("inf")
+    print(f"  rnnprof adds x {ours[0] / hand[0]:.2f} ({low:.2f} to {high:.2f}) what marks by hand add")
 
 
 def main() -> None:

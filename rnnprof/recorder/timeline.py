@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
+
 from rnnprof.marks import Tally
 from rnnprof.model import Timeline
 
@@ -16,8 +18,8 @@ class _Row:
 
     def __init__(self, empty: int) -> None:
         self.count = self.total = 0
-        self.counts = [0] * empty
-        self.totals = [0] * empty
+        self.counts = array("q", bytes(8 * empty))
+        self.totals = array("q", bytes(8 * empty))
 
     def close(self, tally: Tally) -> None:
         self.counts.append(tally.count - self.count)
@@ -77,5 +79,5 @@ class Buckets:
         return any(tally.count > row.count for tally, row in self._rows.items())
 
 
-def _pairs(numbers: list[int]) -> list[int]:
-    return [sum(numbers[i : i + 2]) for i in range(0, len(numbers), 2)]
+def _pairs(numbers: array[int]) -> array[int]:
+    return array("q", [sum(numbers[i : i + 2]) for i in range(0, len(numbers), 2)])
