@@ -152,7 +152,7 @@ typedef struct {
     char polling; /* a device's events are to be read between steps */
     int64_t deadline; /* a span outside steps that ends later calls `overdue` */
     Entry *journal;
-    Py_ssize_t length, capacity;
+    Py_ssize_t length, kept, capacity; /* entries; those of steps that ended well; room */
 } Track;
 
 struct Stage {
@@ -167,34 +167,41 @@ struct Stage {
     char muted;
     char special; /* timed in Python: a stage by its subclass, a root by `begin_step`, `end_step` */
     /* only in the root of a step: */
+    int64_t steps;   /* steps that ended well */
     int64_t closing; /* at so many steps the bucket of its timeline is full */
     int64_t tokens, token_ns;
 };
 
-/* A journal that reached this many entries is written through: one step with a million spans must
- * not hold a million entries. */
+/* Between operators that empty the caches it is cheaper to write spans one after the other than to
+ * visit every tally at the end of each step; this many entries, 16 kB, are added up at a time. */
+#define JOURNAL_FULL 1024
+
+/* A step with so many spans is written through: it must not hold a million entries. */
 #define JOURNAL_LIMIT 65536
 
+/* Add up the entries of the steps that ended well. */
 static int
-flush(Track *self, int keep)
+flush(Track *self)
 {
     int status = 0;
-    if (keep)
-        for (Py_ssize_t i = 0; i < self->length && status == 0; i++)
-            status = tally_add(self->journal[i].tally, self->journal[i].ns);
-    self->length = 0;
+    for (Py_ssize_t i = 0; i < self->kept && status == 0; i++)
+        status = tally_add(self->journal[i].tally, self->journal[i].ns);
+    self->length -= self->kept;
+    memmove(self->journal, self->journal + self->kept, (size_t)self->length * sizeof(Entry));
+    self->kept = 0;
     return status;
 }
 
 static int
-note(Track *self, Tally *tally, int64_t ns)
+append(Track *self, Tally *tally, int64_t ns)
 {
-    if (!self->journaling)
-        return tally_add(tally, ns);
-    if (self->length == JOURNAL_LIMIT && flush(self, 1) < 0)
-        return -1;
+    if (self->length == JOURNAL_LIMIT) {
+        self->kept = self->length;
+        if (flush(self) < 0)
+            return -1;
+    }
     if (self->length == self->capacity) {
-        Py_ssize_t capacity = self->capacity ? 2 * self->capacity : 64;
+        Py_ssize_t capacity = self->capacity ? 2 * self->capacity : 2 * JOURNAL_FULL;
         Entry *journal = PyMem_Realloc(self->journal, (size_t)capacity * sizeof(Entry));
         if (journal == NULL) {
             PyErr_NoMemory();
@@ -206,6 +213,12 @@ note(Track *self, Tally *tally, int64_t ns)
     self->journal[self->length].tally = tally;
     self->journal[self->length++].ns = ns;
     return 0;
+}
+
+static int
+note(Track *self, Tally *tally, int64_t ns)
+{
+    return self->journaling ? append(self, tally, ns) : tally_add(tally, ns);
 }
 
 static int
@@ -400,6 +413,7 @@ static PyMemberDef Stage_members[] = {
     {"start", T_LONGLONG, offsetof(Stage, start), 0, NULL},
     {"muted", T_BOOL, offsetof(Stage, muted), 0, NULL},
     {"special", T_BOOL, offsetof(Stage, special), 0, NULL},
+    {"steps", T_LONGLONG, offsetof(Stage, steps), READONLY, NULL},
     {"closing", T_LONGLONG, offsetof(Stage, closing), 0, NULL},
     {"tokens", T_LONGLONG, offsetof(Stage, tokens), 0, NULL},
     {"token_ns", T_LONGLONG, offsetof(Stage, token_ns), 0, NULL},
@@ -438,7 +452,6 @@ static int
 begin(Track *self, Stage *root)
 {
     self->journaling = 1;
-    self->length = 0;
     set_current(self, root);
     if (now(root, &root->start) == 0)
         return 0;
@@ -455,9 +468,15 @@ finish(Track *self, Stage *root, Stage *outer, int keep, int64_t *ns)
     *ns = end - root->start;
     set_current(self, outer);
     self->journaling = 0;
-    if (flush(self, keep && status == 0) < 0 || status < 0)
-        return -1;
-    return keep ? tally_add(root->tally, *ns) : 0;
+    if (status == 0 && keep)
+        status = append(self, root->tally, *ns);
+    if (status < 0 || !keep) {
+        self->length = self->kept;
+        return status;
+    }
+    self->kept = self->length;
+    root->steps++;
+    return self->kept >= JOURNAL_FULL ? flush(self) : 0;
 }
 
 static PyObject *
@@ -482,12 +501,19 @@ Track_finish(Track *self, PyObject *const *args, Py_ssize_t count)
 }
 
 static PyObject *
+Track_flush(Track *self, PyObject *Py_UNUSED(ignored))
+{
+    if (flush(self) < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *
 Track_write_through(Track *self, PyObject *Py_UNUSED(ignored))
 {
     self->journaling = 0;
-    if (flush(self, 1) < 0)
-        return NULL;
-    Py_RETURN_NONE;
+    self->kept = self->length;
+    return Track_flush(self, NULL);
 }
 
 static PyTypeObject StepType;
@@ -553,6 +579,7 @@ static PyMethodDef Track_methods[] = {
     {"finish", (PyCFunction)(void (*)(void))Track_finish, METH_FASTCALL,
      "finish(root, outer, keep): close a step, keep or drop its spans, return its nanoseconds."},
     {"open_step", (PyCFunction)Track_open_step, METH_O, "The Step of the open lane, given tokens."},
+    {"flush", (PyCFunction)Track_flush, METH_NOARGS, "Add up the spans of the steps that ended well."},
     {"write_through", (PyCFunction)Track_write_through, METH_NOARGS,
      "Keep the step's spans so far, and from here on each at once."},
     {NULL, NULL, 0, NULL},
@@ -685,7 +712,7 @@ Step_exit(Step *self, PyObject *const *args, Py_ssize_t count)
         }
     }
     self->root = NULL;
-    if (status == 0 && root->tally->count >= root->closing)
+    if (status == 0 && root->steps >= root->closing && (status = flush(track)) == 0)
         status = call_and_drop(PyObject_CallMethod((PyObject *)root, "close_bucket", NULL));
     if (status == 0 && self->outer->parent != NULL)
         status = call_and_drop(

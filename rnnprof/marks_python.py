@@ -18,6 +18,7 @@ from rnnprof.tally_python import Tally
 __all__ = ["HAVE_CLOCK", "NoStage", "Stage", "Step", "Tally", "Track", "nothing"]
 
 HAVE_CLOCK = 1
+JOURNAL_FULL = 1024
 JOURNAL_LIMIT = 65_536
 FAR = (1 << 63) - 1
 
@@ -41,6 +42,7 @@ class Stage:
         "parent",
         "special",
         "start",
+        "steps",
         "tally",
         "token_ns",
         "tokens",
@@ -58,8 +60,9 @@ class Stage:
         self.muted = False
         # Timed elsewhere: a stage by its subclass, a root by `begin_step` and `end_step`.
         self.special = False
-        # Only in the root of a step: at how many steps the bucket of its timeline is full, and the
-        # tokens of its steps.
+        # Only in the root of a step: the steps that ended well, at how many of them the bucket of
+        # the timeline is full, and their tokens.
+        self.steps = 0
         self.closing = FAR
         self.tokens = self.token_ns = 0
 
@@ -150,6 +153,7 @@ class Track:
         self.polling = False
         self.step: Any = None
         self._journal: list[tuple[Tally, int]] = []
+        self._kept = 0
 
     def stage(self, name: str) -> Any:
         """The stage of that name inside the current one."""
@@ -162,18 +166,15 @@ class Track:
         return self.missing_stage(name)
 
     def note(self, tally: Tally, ns: int) -> None:
-        """Count a span, at once or at the end of the step."""
-        if not self.journaling:
-            tally.add(ns)
-            return
-        if len(self._journal) == JOURNAL_LIMIT:
-            self._flush(True)
+        """Count a span inside a step, when the step has ended well."""
+        if len(self._journal) >= JOURNAL_LIMIT:
+            self._kept = len(self._journal)
+            self.flush()
         self._journal.append((tally, ns))
 
     def begin(self, root: Stage) -> None:
         """Open a step whose stages hang below this root."""
         self.journaling = True
-        self._journal.clear()
         self.current = root
         try:
             root.start = root.clock()
@@ -190,10 +191,28 @@ class Track:
         finally:
             self.current = outer
             self.journaling = False
-            self._flush(kept)
-        if keep:
-            root.tally.add(ns)
+            if kept:
+                self.note(root.tally, ns)
+                self._kept = len(self._journal)
+                root.steps += 1
+            else:
+                del self._journal[self._kept :]
+        if self._kept >= JOURNAL_FULL:
+            self.flush()
         return ns
+
+    def flush(self) -> None:
+        """Add up the spans of the steps that ended well."""
+        for tally, ns in self._journal[: self._kept]:
+            tally.add(ns)
+        del self._journal[: self._kept]
+        self._kept = 0
+
+    def write_through(self) -> None:
+        """Keep the step's spans so far, and from here on each at once."""
+        self.journaling = False
+        self._kept = len(self._journal)
+        self.flush()
 
     def open_step(self, tokens: int | None) -> Any:
         """The Step of the open lane, to be opened with that number of tokens."""
@@ -206,12 +225,6 @@ class Track:
         """Keep the step's spans so far, and from here on each at once."""
         self.journaling = False
         self._flush(True)
-
-    def _flush(self, keep: bool) -> None:
-        if keep:
-            for tally, ns in self._journal:
-                tally.add(ns)
-        self._journal.clear()
 
     def foreign_stage(self, name: str) -> Any:
         raise NotImplementedError

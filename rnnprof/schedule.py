@@ -49,7 +49,7 @@ class Schedule:
             if self.warmup:
                 return ["warmup"] * self.warmup
         special = [*self.rare, "control"] if self.control_every else list(self.rare)
-        size = self.control_every or 8 * (len(special) + 1)
+        size = self.control_every or 16 * (len(special) + 1)
         kinds = [self.main] * size
         for kind in special:
             place = self._place(size)

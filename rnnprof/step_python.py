@@ -63,7 +63,8 @@ class Step:
         if self.tokens is not None:
             root.tokens += self.tokens
             root.token_ns += ns
-        if root.tally.count >= root.closing:
+        if root.steps >= root.closing:
+            track.flush()
             root.close_bucket()
         if self.outer.parent is not None:
             track.enclosed(self.outer, ns)

@@ -50,6 +50,7 @@ def stages(
 
 def lane(state: LaneState, track: LaneTrack, now: int) -> Lane:
     """One lane; a visit that is still open counts up to now."""
+    track.flush()
     saved = stages(state.root, None, state.enclosed)
     steps = {kind: root.result(stages, series) for kind, root in list(state.roots.items())}
     visits = series(state.root.tally)

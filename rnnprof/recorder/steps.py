@@ -47,7 +47,8 @@ class Root(Stage):
     def end_step(self, outer: Any, keep: bool) -> int:
         """Close a step in which something was odd, and return its nanoseconds."""
         ns: int = self.track.finish(self, outer, keep)
-        if keep and self.tally.count >= self.closing:
+        if keep and self.steps >= self.closing:
+            self.track.flush()
             self.close_bucket()
         return ns
 

@@ -60,7 +60,9 @@ def breakdown(lanes: Sequence[L], by: str = "run", tokens: float | None = 732.4)
     main = main or next((lane for lane in lanes if lane.steps), None)
     alone = {lane.name for lane in lanes if lane.thread}
     covered = [
-        (row.lane not in alone) if by == "run" else (main is not None and row.lane == main.name and row.in_step)
+        (row.lane not in alone)
+        if by == "run"
+        else (main is not None and row.lane == main.name and row.in_step)
         for row in rows
     ]
     basis = sum(row.self_ns for row, here in zip(rows, covered, strict=True) if here)
@@ -94,8 +96,9 @@ def breakdown(lanes: Sequence[L], by: str = "run", tokens: float | None = 732.4)
         if lane.steps and row.step_ns is not None:
             speed = tokens if lane is main else None
             steps[lane.name] = StepSummary(
-                lane.name, "host", lane.steps, {"host": lane.steps}, int(row.step_ns * lane.steps), row.step_ns,
-                row.step_ns, row.step_ns, int(row.step_ns), int(row.step_ns), None, tokens_per_second=speed,
+                lane.name, "host", lane.steps, {"host": lane.steps}, int(row.step_ns * lane.steps),
+                row.step_ns, row.step_ns, row.step_ns, int(row.step_ns), int(row.step_ns), None,
+                tokens_per_second=speed,
             )  # fmt: skip
     step = steps.get(main.name) if main else None
     cost = Perturbation(None, None, 0, 0, "made by hand")
@@ -132,13 +135,20 @@ def _deep() -> tuple[S, ...]:
     cell = S("cell", 1, (S("gates", 5, (S("sigmoid", 3), S("tanh", 2))), S("state", 4)))
     encoder = S("encoder", 2, (S("embed", 3), S("lstm", 1, (cell, S("pack", 1))), S("dropout", 1)))
     decoder = S("decoder", 0.5, (S("attend", 2, (S("scores", 8), S("mix", 3))), S("project", 20)))
-    return (S("get_batch", 1), S("forward", 1, (encoder, decoder)), S("loss", 2), S("backward", 90), S("update", 4))
+    return (
+        S("get_batch", 1),
+        S("forward", 1, (encoder, decoder)),
+        S("loss", 2),
+        S("backward", 90),
+        S("update", 4),
+    )
 
 
 HOSTILE = (
-    "<script>alert(1)</script>", '"]; evil [label="', "\\input{/etc/passwd}", "100 % $x$ {}#&~^_", "new\nline\r\ttab",
-    "nul\0 \x1b[31m\x7f", "]]> --> |", "end", "日本語の名前がとても長い場合", "🚀 emoji 👩‍👩‍👧", "العربية اسم",
-    "\u202eevil\u202c", "a" * 200, "", "`code` 'quote' ;", "\\N \\G \\E", "&amp; &#x41;", "É ü ñ ž ß",
+    "<script>alert(1)</script>", '"]; evil [label="', "\\input{/etc/passwd}", "100 % $x$ {}#&~^_",
+    "new\nline\r\ttab", "nul\0 \x1b[31m\x7f", "]]> --> |", "end", "日本語の名前がとても長い場合",
+    "🚀 emoji 👩\u200d👩\u200d👧", "العربية اسم", "\u202eevil\u202c", "a" * 200, "", "`code` 'quote' ;",
+    "\\N \\G \\E", "&amp; &#x41;", "É ü ñ ž ß",
 )  # fmt: skip
 
 
@@ -148,33 +158,62 @@ def _thirty() -> tuple[S, ...]:
     return (*plain[:10], group, *plain[10:])
 
 
+def _hostile() -> tuple[L, ...]:
+    last = S(HOSTILE[9], 3, tuple(S(name, 2) for name in HOSTILE[10:]))
+    return (
+        L('<b>&"lane"]\\', outside=(S("x\\", 4),)),
+        L("train", 10, (*(S(name, 3 + at) for at, name in enumerate(HOSTILE[:9])), last)),
+        L("Поток 🧵 ]]>", outside=(S("--> end", 4),), thread=True),
+    )
+
+
+def _threads() -> tuple[L, ...]:
+    jpeg = S("decode", 5, (S("jpeg", 2, count=900),), count=900)
+    return (
+        SETUP, TRAIN, EVALUATE, L("export", outside=(S("checkpoint", 40, count=3), S("zip", 9))),
+        L("loader-0", outside=(S("read", 2, count=900), S("decode", 5, count=900)), thread=True),
+        L("loader-1", outside=(S("read", 2, count=900), jpeg), thread=True),
+    )  # fmt: skip
+
+
+def _wrapped() -> tuple[L, ...]:
+    """Every lane too long for one row, first and last boxes in containers, a container over a turn."""
+    many = tuple(S(f"part_{n}", 3 + n) for n in range(11))
+    first = S("prepare", 4, (S("open", 3), S("inner", 1, (S("scan", 5), S("sort", 6)))))
+    return (
+        L("setup", outside=(first, *many, S("other", 9))),
+        L("train", 30, (first, S("forward", 9, many), S("backward", 60), S("update", 5, (S("adam", 8),))),
+          tuple(S(f"between_{n}", 2, count=3) for n in range(9))),
+        L("evaluate", 20, (first, *many, S("last", 1, (S("sum", 2),)), S("other", 4)), (S("save", 3),)),
+    )  # fmt: skip
+
+
+def _parts() -> tuple[S, ...]:
+    return (*(S(f"part_{n}", 5 * n, count=n) for n in range(1, 9)), FORWARD, S("other", 44))
+
+
+_SHORT = (S("forward", 40), S("backward", 70), S("other", 3))
+
 CASES: dict[str, Callable[[], Breakdown]] = {
     "lm": lambda: breakdown((SETUP, TRAIN, EVALUATE)),
     "lm_step": lambda: breakdown((SETUP, TRAIN, EVALUATE), by="step"),
-    "two": lambda: breakdown((L("train", 50, (S("forward", 40), S("backward", 70), S("other", 3))),), tokens=None),
     "one": lambda: breakdown((L("setup", outside=(S("corpus", 30),)), L("train", 50, (S("work", 40),)))),
-    "three": lambda: breakdown(
-        (SETUP, L("train", 9, (S("forward", 40), S("backward", 70), S("update", 9), S("other", 3))), EVALUATE)
-    ),
+    "two": lambda: breakdown((L("train", 50, _SHORT),), tokens=None),
+    "three": lambda: breakdown((SETUP, L("train", 9, (S("get_batch", 9), *_SHORT)), EVALUATE)),
     "thirty": lambda: breakdown((SETUP, L("train", 400, _thirty()), EVALUATE)),
     "deep": lambda: breakdown((SETUP, L("train", 77, _deep()), EVALUATE)),
+    "wrapped": lambda: breakdown(_wrapped()),
+    "no_setup": lambda: breakdown((TRAIN, EVALUATE)),
     "no_evaluation": lambda: breakdown((SETUP, TRAIN)),
+    "evaluation_only": lambda: breakdown((SETUP, EVALUATE)),
+    "other_only": lambda: breakdown((L("train", 8, (S("other", 7),)),)),
     "no_steps": lambda: breakdown(
-        (L("setup", outside=(S("load", 100), S("other", 3))),
-         L("main", outside=(*(S(f"part_{n}", 5 * n, count=n) for n in range(1, 9)), FORWARD, S("other", 44)))),
-        tokens=None,
+        (L("setup", outside=(S("load", 100), S("other", 3))), L("main", outside=_parts())), tokens=None
     ),
-    "hostile": lambda: breakdown(
-        (L("<b>&\"lane\"]\\", outside=(S("x\\", 4),)),
-         L("train", 10, (*(S(name, 3 + at) for at, name in enumerate(HOSTILE[:9])),
-                         S(HOSTILE[9], 3, tuple(S(name, 2) for name in HOSTILE[10:])))),
-         L("Потоک 🧵 ]]>", outside=(S("--> end", 4),), thread=True)),
-    ),
-    "threads": lambda: breakdown(
-        (SETUP, TRAIN, EVALUATE, L("export", outside=(S("checkpoint", 40, count=3), S("zip", 9))),
-         L("loader-0", outside=(S("read", 2, count=900), S("decode", 5, count=900)), thread=True),
-         L("loader-1", outside=(S("read", 2, count=900), S("decode", 5, (S("jpeg", 2),), count=900)), thread=True)),
-    ),
+    "no_steps_step": lambda: breakdown((L("main", outside=_parts()),), by="step", tokens=None),
+    "hostile": lambda: breakdown(_hostile()),
+    "threads": lambda: breakdown(_threads()),
     "empty_lane": lambda: breakdown((L("setup"), L("train", 4), L("evaluate"))),
     "nothing": lambda: breakdown(()),
-}  # fmt: skip
+}
+"""Every kind of loop that a flow chart has to survive."""

@@ -3,12 +3,33 @@
 from __future__ import annotations
 
 from rnnprof.analysis.result import Breakdown
-from rnnprof.renderers.flowchart.graph import graph
+from rnnprof.errors import UsageError
+from rnnprof.renderers.flowchart.build import graph
+from rnnprof.renderers.flowchart.dot import dot
+from rnnprof.renderers.flowchart.mermaid import mermaid
 from rnnprof.renderers.flowchart.svg import svg
 from rnnprof.renderers.flowchart.tikz import tikz
 
-SYNTAXES = {"svg": svg, "tikz": tikz}
+_WRITERS = {"svg": svg, "dot": dot, "tikz": tikz, "mermaid": mermaid}
+
+SYNTAXES = tuple(_WRITERS)
+"""What `render` can write."""
 
 
 def render(breakdown: Breakdown, syntax: str) -> str:
-    return SYNTAXES[syntax](graph(breakdown))
+    """Draw where the time of a run went.
+
+    Args:
+        breakdown: the only source of every number in the picture.
+        syntax: ``svg`` (needs no program), ``dot`` (Graphviz), ``tikz`` (a LaTeX document) or
+            ``mermaid`` (for a README).
+
+    Returns:
+        The whole file as text that ends with a newline.
+
+    Raises:
+        UsageError: for another syntax.
+    """
+    if syntax not in _WRITERS:
+        raise UsageError(f"unknown flow chart syntax {syntax!r}: give one of {', '.join(SYNTAXES)}")
+    return _WRITERS[syntax](graph(breakdown))

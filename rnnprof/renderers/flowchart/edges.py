@@ -76,7 +76,9 @@ def _along(edge: Edge, track: Track, looped: bool) -> Wire:
     one, two = tail.rect, head.rect
     points: tuple[Point, ...]
     if tail.row == head.row:
-        points = ((one.x, one.cy), (two.right, two.cy)) if head.back else ((one.right, one.cy), (two.x, two.cy))
+        points = (
+            ((one.x, one.cy), (two.right, two.cy)) if head.back else ((one.right, one.cy), (two.x, two.cy))
+        )
     elif looped:
         x = one.x + BOX_W / 2 if tail.back else one.right - BOX_W / 2
         points = ((x, one.bottom), (x, head.top))
@@ -125,7 +127,9 @@ def _between(edge: Edge, track: Track, started: float | None) -> Wire:
     out = _leave(tail, track)
     if edge.label != "next epoch":
         x = out[-1][0]
-        points = (*out, (x, channel), (into, channel), (into, head.top)) if x != into else (*out, (into, head.top))
+        points = (
+            (*out, (x, channel), (into, channel), (into, head.top)) if x != into else (*out, (into, head.top))
+        )
         need = width(edge.label, _SIZE) + 40
         if x - into > need:
             label = _label(edge.label, (x + into) / 2, channel + 3.6, "middle", theme.PAPER)
@@ -141,10 +145,8 @@ def _between(edge: Edge, track: Track, started: float | None) -> Wire:
         points = ((tail.rect.cx, tail.rect.bottom), (tail.rect.cx, y), (x, y), (x, channel), (into, channel))
     label = _label(edge.label, x - 9, track.lanes[tail.lane].y - 18, "end", "")
     # Where two dashed lines meet, one ends; drawn over each other they would look solid.
-    if started is None:
-        points = (*points, (into, head.top))
-    else:
-        points = (*points[:-1], (max(started, into), channel))
+    end = ((into, channel), (into, head.top)) if started is None else ((max(started, into), channel),)
+    points = (*points[:-1], *end)
     return Wire(edge.tail, edge.head, points, edge.kind, head=started is None, label=label)
 
 
@@ -158,4 +160,6 @@ def _leave(tail: Spot, track: Track) -> tuple[Point, ...]:
 
 
 def _label(words: str, x: float, y: float, anchor: str, ground: str) -> Text:
-    return Text(x, y, words, _SIZE, colour=theme.MUTED, anchor=anchor, room=width(words, _SIZE) + 0.01, ground=ground)
+    return Text(
+        x, y, words, _SIZE, colour=theme.MUTED, anchor=anchor, room=width(words, _SIZE) + 0.01, ground=ground
+    )

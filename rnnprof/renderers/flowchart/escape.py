@@ -8,12 +8,25 @@ _XML = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"}
 
 _TEX = {
     "\\": r"$\backslash$", "{": r"$\{$", "}": r"$\}$", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%",
-    "_": r"\_", "^": r"\^{}", "~": r"\~{}", "<": "$<$", ">": "$>$", "|": "$|$", '"': "{''}", "`": r"{\char96}",
+    "_": r"\_", "^": r"\^{}",
+    "~": r"\~{}", "<": "$<$", ">": "$>$", "|": "$|$", '"': "{''}", "`": r"{\char96}",
     "'": "{'}", "-": "{-}", "–": "{--}", "—": "{---}", "…": r"{\dots}", "×": r"$\times$", "·": r"$\cdot$",
-    "µ": r"$\mu$", "→": r"$\to$", "±": r"$\pm$",
+    "ß": r"{\ss}", "æ": r"{\ae}", "Æ": r"{\AE}", "ø": r"{\o}", "Ø": r"{\O}", "œ": r"{\oe}", "Œ": r"{\OE}",
+    "ł": r"{\l}", "Ł": r"{\L}", "µ": r"$\mu$", "μ": r"$\mu$", "→": r"$\to$", "±": r"$\pm$",
 }  # fmt: skip
 _TEX_LINE = 150
-_TEX_ACCENTS = {0x300: "`", 0x301: "'", 0x302: "^", 0x303: "~", 0x308: '"', 0x327: "c", 0x30C: "v"}
+_TEX_ACCENTS = {
+    0x300: "`",
+    0x301: "'",
+    0x302: "^",
+    0x303: "~",
+    0x307: ".",
+    0x308: '"',
+    0x30A: "r",
+    0x30B: "H",
+    0x30C: "v",
+    0x327: "c",
+}
 
 
 def xml(text: str) -> str:
@@ -22,8 +35,12 @@ def xml(text: str) -> str:
 
 
 def html_label(text: str) -> str:
-    """Escape for a Graphviz HTML-like label (https://graphviz.org/doc/info/shapes.html#html)."""
-    return xml(text)
+    """Escape for a Graphviz HTML-like label (https://graphviz.org/doc/info/shapes.html#html).
+
+    Graphviz replaces ``\\N`` and the like also in these labels, after it has read the entities, so a
+    backslash is doubled there too.
+    """
+    return xml(text).replace("\\", "&#92;&#92;")
 
 
 def dot_string(text: str) -> str:
@@ -35,12 +52,19 @@ def dot_string(text: str) -> str:
     return '"' + "".join("\\\\" if char == "\\" else _XML.get(char, char) for char in text) + '"'
 
 
+def mermaid_words(text: str) -> str:
+    """Escape one of rnnprof's own phrases or numbers for a quoted Mermaid label."""
+    return "".join(f"#{ord(char)};" if char in '"#&<>' else char for char in text)
+
+
 def mermaid(text: str) -> str:
     """Escape for a quoted Mermaid label: everything but letters, digits and a few signs as ``#code;``.
 
     See https://mermaid.js.org/syntax/flowchart.html#entity-codes-to-escape-characters.
     """
-    return "".join(char if char.isalnum() or char in " .,_…×" or ord(char) > 127 else f"#{ord(char)};" for char in text)
+    return "".join(
+        char if char.isalnum() or char in " .,_…×" or ord(char) > 127 else f"#{ord(char)};" for char in text
+    )
 
 
 def tex_printable(text: str) -> str:
@@ -78,7 +102,11 @@ def tex(text: str) -> str:
 def _accented(char: str) -> str:
     """A LaTeX accent for a letter that decomposes into an ASCII letter and one mark, or nothing."""
     parts = unicodedata.normalize("NFD", char)
-    if len(parts) != 2 or not (parts[0].isascii() and parts[0].isalpha()) or ord(parts[1]) not in _TEX_ACCENTS:
+    if (
+        len(parts) != 2
+        or not (parts[0].isascii() and parts[0].isalpha())
+        or ord(parts[1]) not in _TEX_ACCENTS
+    ):
         return ""
     letter = {"i": r"\i", "j": r"\j"}.get(parts[0], parts[0])
     return f"{{\\{_TEX_ACCENTS[ord(parts[1])]}{{{letter}}}}}"

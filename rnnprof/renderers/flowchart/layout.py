@@ -51,7 +51,9 @@ def layout(graph: Graph, clean: Printable) -> Scene:
     """
     longest = max((len(list(leaves((*lane.flow, *lane.loose)))) for lane in graph.lanes), default=2)
     scenes = [_draw(graph, clean, columns) for columns in range(2, max(min(longest, _MOST), 2) + 1)]
-    return min(scenes, key=lambda scene: abs(math.log(scene.width / scene.height / ASPECT)) + 0.3 * scene.splits)
+    return min(
+        scenes, key=lambda scene: abs(math.log(scene.width / scene.height / ASPECT)) + 0.3 * scene.splits
+    )
 
 
 def _draw(graph: Graph, clean: Printable, columns: int) -> Scene:
@@ -64,7 +66,9 @@ def _draw(graph: Graph, clean: Printable, columns: int) -> Scene:
     once = any(edge.label == "next epoch" for edge in graph.edges)
     room = gaps([row for rows in found.values() for row in rows], columns)
     xs = [MARGIN + TAB + _LEFT + (_SIDE if around else 0.0) + room[0]]
-    used = max([2, *(cell.col + cell.span for rows in cells.rows.values() for row in rows for cell in row.cells)])
+    used = max(
+        [2, *(cell.col + cell.span for rows in cells.rows.values() for row in rows for cell in row.cells)]
+    )
     for gap in room[1:used]:
         xs.append(xs[-1] + BOX_W + gap)
     right = xs[-1] + BOX_W + room[used] - (GAP if used < columns else 0) + _RIGHT + (_SIDE if once else 0.0)
@@ -83,20 +87,35 @@ def _draw(graph: Graph, clean: Printable, columns: int) -> Scene:
             y += _LANE_GAP if _joined(graph, lane, graph.lanes[at + 1]) else _NEAR
     if not graph.lanes:
         right = 420.0
-        sheet.texts.append(Text(right / 2 + 7, y + 34, "nothing was recorded", 14, colour=theme.MUTED, room=right))
+        sheet.texts.append(
+            Text(right / 2 + 7, y + 34, "nothing was recorded", 14, colour=theme.MUTED, room=right)
+        )
         y += 60
     marks, y = legend(graph, MARGIN, right, y + 14)
     right = max(right, MARGIN + 420.0)
     decision = _decision(graph, track)
     return Scene(
-        right + MARGIN, y + MARGIN / 2, tuple(sheet.lanes), tuple(sheet.containers), tuple(sheet.boxes), decision,
-        tuple(wires(graph, track)), tuple(sheet.texts), marks, cells.splits, columns,
-    )  # fmt: skip
+        right + MARGIN,
+        y + MARGIN / 2,
+        tuple(sheet.lanes),
+        tuple(sheet.containers),
+        tuple(sheet.boxes),
+        decision,
+        tuple(wires(graph, track)),
+        tuple(sheet.texts),
+        marks,
+        cells.splits,
+        columns,
+    )
 
 
 def _joined(graph: Graph, one: Lane, two: Lane) -> bool:
     """Whether an arrow runs between two neighbouring lanes."""
-    return graph.loop in (one.key, two.key) and not two.thread and {one.name, two.name} & {"setup", "evaluate"} != set()
+    return (
+        graph.loop in (one.key, two.key)
+        and not two.thread
+        and {one.name, two.name} & {"setup", "evaluate"} != set()
+    )
 
 
 def _rows(
@@ -110,11 +129,13 @@ def _rows(
             y = _centre(sheet, lane, y, width)
         elif index:
             y += _ROW_GAP
-        if looped and index == turns:
-            sheet.texts.append(
-                Text(sheet.xs[1], y - 7, "outside the steps", 10.5, colour=theme.MUTED, anchor="start", room=BOX_W)
-            )
         y = _row(sheet, lane, row, found[index], index, y, looped and index == turns - 1)
+    loose = next(leaves(lane.loose), None)
+    if looped and loose:
+        spot = sheet.track.spots[loose[0].key]
+        left, words = spot.rect.x, "outside the steps"
+        text = Text(left, spot.top - 7, words, 10.5, colour=theme.MUTED, anchor="start", room=BOX_W)
+        sheet.texts.append(text)
     return y
 
 
@@ -135,9 +156,18 @@ def _row(
         last = cell.col + cell.span - 1
         rect = Rect(sheet.xs[cell.col], y, sheet.xs[last] + BOX_W - sheet.xs[cell.col], BOX_H)
         sheet.boxes.append(shapes.box(cell.box, rect, cell.box.key in sheet.graph.hot, sheet.clean))
-        outer = [head for head, piece in zip(heads, found, strict=True) if piece.low <= cell.col <= piece.high]
+        outer = [
+            head for head, piece in zip(heads, found, strict=True) if piece.low <= cell.col <= piece.high
+        ]
         sheet.track.spots[cell.box.key] = Spot(
-            rect, lane.key, index, row.back, y - max(outer, default=0.0), top, bottom, at == len(row.cells) - 1
+            rect,
+            lane.key,
+            index,
+            row.back,
+            y - max(outer, default=0.0),
+            top,
+            bottom,
+            at == len(row.cells) - 1,
         )
     return bottom
 

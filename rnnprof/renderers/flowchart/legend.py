@@ -31,18 +31,20 @@ def legend(graph: Graph, left: float, right: float, top: float) -> tuple[Legend,
         wanted.append(("once", "once per epoch" if "next epoch" in labels else "once"))
     samples: list[tuple[Point, str, Text]] = []
     x, y = left, top + 12
-    for kind, words in wanted:
-        need = _ARROW + 8 + width(words, _SIZE)
+    for kind, phrase in wanted:
+        need = _ARROW + 8 + width(phrase, _SIZE)
         if samples and x + need > right:
             x, y = left, y + _LINE
-        text = Text(x + _ARROW + 8, y + 3.6, words, _SIZE, colour=theme.MUTED, anchor="start", room=need)
+        text = Text(x + _ARROW + 8, y + 3.6, phrase, _SIZE, colour=theme.MUTED, anchor="start", room=need)
         samples.append(((x, y), kind, text))
         x += need + 26
     basis = width(graph.basis, _SIZE)
     if samples and x + basis + 10 + _RAMP_W > right - 12:
         x, y = left, y + _LINE
     ramp = Rect(right - 14 - _RAMP_W, y - _RAMP_H / 2, _RAMP_W, _RAMP_H)
-    words = Text(ramp.x - 12, y + 3.6, graph.basis, _SIZE, colour=theme.MUTED, anchor="end", room=basis + 0.01)
+    words = Text(
+        ramp.x - 12, y + 3.6, graph.basis, _SIZE, colour=theme.MUTED, anchor="end", room=basis + 0.01
+    )
     ticks = tuple(
         (at, Text(at, ramp.bottom + 12.5, mark, 8.5, colour=theme.MUTED, room=30.0))
         for at, mark in ((ramp.x + theme.place(share) * ramp.w, mark) for share, mark in theme.TICKS)

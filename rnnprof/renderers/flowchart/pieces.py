@@ -60,12 +60,16 @@ def _runs(cells: Sequence[Cell], level: int, seen: set[str]) -> tuple[Piece, ...
             low, high = run[0].col, run[-1].col + run[-1].span - 1
             found.append(
                 Piece(
-                    group, low, high, group.key not in seen, inner,
+                    group,
+                    low,
+                    high,
+                    group.key not in seen,
+                    inner,
                     1 + max((piece.left for piece in inner if piece.low == low), default=0),
                     1 + max((piece.right for piece in inner if piece.high == high), default=0),
                     1 + max((piece.depth for piece in inner), default=0),
                 )
-            )  # fmt: skip
+            )
             seen.add(group.key)
         start = end
     return tuple(found)

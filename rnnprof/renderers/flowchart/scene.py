@@ -100,6 +100,13 @@ class Panel:
     tab_fill: str = ""
     title: str = ""
 
+    @property
+    def bars(self) -> tuple[Rect, Rect]:
+        """The groove along the lower side, and the part of it that the bar fills."""
+        side = self.radius + 1
+        whole = Rect(self.rect.x + side, self.rect.bottom - 6.5, self.rect.w - 2 * side, 3.5)
+        return whole, Rect(whole.x, whole.y, max(whole.w * self.bar, 0.8), whole.h)
+
 
 @dataclass(frozen=True)
 class Wire:

@@ -36,10 +36,17 @@ def box(item: Box, rect: Rect, hot: bool, clean: Printable) -> Panel:
         if text
     )
     return Panel(
-        item.key, rect, fill, theme.HOT if hot else theme.line(item.share), texts,
-        weight=2.4 if hot else 1.1, dashed=item.kind in ("other", "empty"),
-        bar=min(max(item.share or 0.0, 0.0), 1.0), bar_fill=theme.line(item.share), title=title(item),
-    )  # fmt: skip
+        item.key,
+        rect,
+        fill,
+        theme.HOT if hot else theme.line(item.share),
+        texts,
+        weight=2.4 if hot else 1.1,
+        dashed=item.kind in ("other", "empty"),
+        bar=min(max(item.share or 0.0, 0.0), 1.0),
+        bar_fill=theme.line(item.share),
+        title=title(item),
+    )
 
 
 def chip(item: Box, x: float, y: float, hot: bool, clean: Printable) -> Panel:
@@ -53,9 +60,16 @@ def chip(item: Box, x: float, y: float, hot: bool, clean: Printable) -> Panel:
         texts.append(Text(at, y + 13.5, text, size, bold, theme.ink(fill), "start", room=room + 0.01))
         at += room + 5
     return Panel(
-        item.key, rect, fill, theme.HOT if hot else theme.line(item.share), tuple(texts), radius=4,
-        weight=2.0 if hot else 1.0, dashed=True, title=title(item),
-    )  # fmt: skip
+        item.key,
+        rect,
+        fill,
+        theme.HOT if hot else theme.line(item.share),
+        tuple(texts),
+        radius=4,
+        weight=2.0 if hot else 1.0,
+        dashed=True,
+        title=title(item),
+    )
 
 
 def chip_width(item: Box, clean: Printable) -> float:
@@ -78,7 +92,9 @@ def title(item: Box | Group) -> str:
     return ", ".join(part for part in (name, item.percent.strip("–"), item.time) if part)
 
 
-def head(group: Group, left: float, right: float, first: bool, clean: Printable) -> tuple[float, list[Text], Rect | None]:
+def head(
+    group: Group, left: float, right: float, first: bool, clean: Printable
+) -> tuple[float, list[Text], Rect | None]:
     """The head of a container, relative to its top: height, texts, and where its own time goes.
 
     Name, share, duration and own time stand in one line where they fit, else in up to three.
@@ -94,7 +110,7 @@ def head(group: Group, left: float, right: float, first: bool, clean: Printable)
         if group.share is not None:
             numbers.append((group.percent, 17, True))
         numbers.append((group.time, 11 if numbers else 14, not numbers))
-    wide = sum(width(*part) + 7 for part in numbers)
+    wide = sum(width(*part) + 9 for part in numbers)
     name = shorten(name, room, 13, True)
     tokens.append(([(name, 13, True)], width(name, 13, True) + 9))
     if numbers:
@@ -107,7 +123,7 @@ def head(group: Group, left: float, right: float, first: bool, clean: Printable)
         at = x
         for text, size, bold in parts:
             lines.append(Text(at, y, text, size, bold, colour, "start", room=width(text, size, bold) + 0.01))
-            at += width(text, size, bold) + 7
+            at += width(text, size, bold) + 9
         x += wide
     spot = None
     if first and group.own:
@@ -134,10 +150,18 @@ def lane(item: Lane, rect: Rect, tab: float, clean: Printable) -> Panel:
     first = tab / 2 + 4.5 - 9.5 * (len(lines) - 1)
     fill = theme.THREAD_TAB if item.thread else theme.TAB
     texts = tuple(
-        Text(rect.x + first + 19 * at, rect.cy, shorten(text, room, size, bold), size, bold, theme.ink(fill),
-             turned=True, room=room)
+        Text(
+            rect.x + first + 19 * at,
+            rect.cy,
+            shorten(text, room, size, bold),
+            size,
+            bold,
+            theme.ink(fill),
+            turned=True,
+            room=room,
+        )
         for at, (text, size, bold) in enumerate(lines)
-    )  # fmt: skip
+    )
     title = ", ".join(part for part in (item.name, item.time, item.percent) if part)
     return Panel(item.key, rect, theme.LANE, theme.LANE_LINE, texts, 7, tab=tab, tab_fill=fill, title=title)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from rnnprof.renderers.flowchart import theme
 from rnnprof.renderers.flowchart.escape import xml
 from rnnprof.renderers.flowchart.graph import Graph
@@ -62,15 +60,18 @@ def _description(graph: Graph, scene: Scene) -> str:
 
 def _marker(key: str, colour: str, size: int) -> str:
     return (
-        f'<marker id="{key}" viewBox="0 0 10 10" refX="4" refY="5" markerWidth="{size}" markerHeight="{size}" '
-        f'markerUnits="userSpaceOnUse" orient="auto"><path d="M0 0L10 5L0 10L3 5Z" fill="#{colour}"/></marker>'
+        f'<marker id="{key}" viewBox="0 0 10 10" refX="4" refY="5" markerWidth="{size}" '
+        f'markerHeight="{size}" markerUnits="userSpaceOnUse" orient="auto">'
+        f'<path d="M0 0L10 5L0 10L3 5Z" fill="#{colour}"/></marker>'
     )
 
 
 def _ramp() -> str:
     """The scale is linear between its stops, for a place on it is the square root of a share."""
     last = len(theme.STOPS) - 1
-    stops = "".join(f'<stop offset="{_n(100 * i / last)}%" stop-color="#{c}"/>' for i, c in enumerate(theme.STOPS))
+    stops = "".join(
+        f'<stop offset="{_n(100 * i / last)}%" stop-color="#{c}"/>' for i, c in enumerate(theme.STOPS)
+    )
     return f'<linearGradient id="ramp">{stops}</linearGradient>'
 
 
@@ -82,19 +83,20 @@ def _panel(panel: Panel) -> str:
     rect, radius = panel.rect, _n(panel.radius)
     out = [f"<g><title>{xml(printable(panel.title))}</title>" if panel.title else "<g>"]
     out.append(_rect(rect, f'rx="{radius}" fill="#{panel.fill}"'))
-    r = panel.radius
     if panel.tab:
-        out.append(
-            f'<path d="M{_n(rect.x + panel.tab)} {_n(rect.y)}H{_n(rect.x + r)}a{_n(r)} {_n(r)} 0 0 0 {_n(-r)} {_n(r)}'
-            f'V{_n(rect.bottom - r)}a{_n(r)} {_n(r)} 0 0 0 {_n(r)} {_n(r)}H{_n(rect.x + panel.tab)}Z" '
-            f'fill="#{panel.tab_fill}"/>'
-        )
+        # Round at the left, square at the right.
+        side, arc = _n(rect.x + panel.tab), f"a{radius} {radius} 0 0 0"
+        way = f"M{side} {_n(rect.y)}H{_n(rect.x + panel.radius)}{arc} -{radius} {radius}"
+        way += f"V{_n(rect.bottom - panel.radius)}{arc} {radius} {radius}H{side}Z"
+        out.append(f'<path d="{way}" fill="#{panel.tab_fill}"/>')
     if panel.bar:
-        whole = Rect(rect.x + r + 1, rect.bottom - 6.5, rect.w - 2 * r - 2, 3.5)
-        out.append(_rect(whole, f'fill="#{theme.mix(panel.bar_fill, panel.fill, 0.22)}"'))
-        out.append(_rect(replace(whole, w=max(whole.w * panel.bar, 0.8)), f'fill="#{panel.bar_fill}"'))
+        groove, bar = panel.bars
+        out.append(_rect(groove, f'fill="#{theme.groove(panel.bar_fill, panel.fill)}"'))
+        out.append(_rect(bar, f'fill="#{panel.bar_fill}"'))
     dash = ' stroke-dasharray="4 2.5"' if panel.dashed else ""
-    out.append(_rect(rect, f'rx="{radius}" fill="none" stroke="#{panel.line}" stroke-width="{panel.weight}"{dash}'))
+    out.append(
+        _rect(rect, f'rx="{radius}" fill="none" stroke="#{panel.line}" stroke-width="{panel.weight}"{dash}')
+    )
     out += [_text(text) for text in panel.texts]
     return "".join([*out, "</g>"])
 

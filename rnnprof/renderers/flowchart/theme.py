@@ -7,7 +7,15 @@ import math
 STOPS = ("FFFFFF", "FFFFCC", "FFEDA0", "FED976", "FEB24C", "FD8D3C", "FC4E2A", "E31A1C", "B10026")
 """White, then ColorBrewer's YlOrRd in eight classes (C. Brewer, https://colorbrewer2.org, Apache 2.0)."""
 
-TICKS = ((0.0, "0 %"), (0.01, "1 %"), (0.05, "5 %"), (0.1, "10 %"), (0.25, "25 %"), (0.5, "50 %"), (1.0, "100 %"))
+TICKS = (
+    (0.0, "0 %"),
+    (0.01, "1 %"),
+    (0.05, "5 %"),
+    (0.1, "10 %"),
+    (0.25, "25 %"),
+    (0.5, "50 %"),
+    (1.0, "100 %"),
+)
 """Shares that the legend names, with their text."""
 
 INK, PAPER, MUTED = "1A1A1A", "FFFFFF", "4F5A68"
@@ -47,6 +55,11 @@ def line(share: float | None) -> str:
     return PALE_LINE if share is None or share < 0.01 else mix("000000", heat(share), 0.34)
 
 
+def groove(bar: str, fill: str) -> str:
+    """The colour of the rest of a bar, so that one sees of what it is a part."""
+    return mix(bar, fill, 0.22)
+
+
 def tint(share: float | None) -> str:
     """The fill of a container: its heat, thinned on the colour of a lane so that boxes stand out."""
     return mix(heat(share), LANE, 0.4) if share else PAPER
@@ -66,5 +79,10 @@ def contrast(one: str, two: str) -> float:
 
 
 def ink(fill: str) -> str:
-    """Dark or white ink, whichever is easier to read on ``fill``."""
-    return max((INK, PAPER), key=lambda colour: contrast(colour, fill))
+    """Dark or white ink, whichever is easier to read on ``fill``; black where both are hard to read.
+
+    Black or white has a contrast of at least 4.58, the square root of 21, on any colour: enough for
+    WCAG's level AA (4.5), which the softer dark ink just misses on some reds.
+    """
+    best = max((INK, PAPER), key=lambda colour: contrast(colour, fill))
+    return best if contrast(best, fill) >= 4.5 else "000000"

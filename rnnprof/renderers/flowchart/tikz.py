@@ -65,14 +65,10 @@ def _colours(scene: Scene) -> str:
     for panel in (*scene.lanes, *scene.containers, *scene.boxes):
         used |= {panel.fill, panel.line, panel.tab_fill, panel.bar_fill}
         if panel.bar:
-            used.add(_groove(panel))
+            used.add(theme.groove(panel.bar_fill, panel.fill))
         texts += panel.texts
     used |= {text.colour for text in texts} | {text.ground for text in texts}
     return "\n".join(rf"\definecolor{{c{colour}}}{{HTML}}{{{colour}}}" for colour in sorted(used - {""}))
-
-
-def _groove(panel: Panel) -> str:
-    return theme.mix(panel.bar_fill, panel.fill, 0.22)
 
 
 def _at(x: float, y: float) -> str:
@@ -91,9 +87,9 @@ def _panel(panel: Panel) -> list[str]:
         out.append(rf"\begin{{scope}}\clip[{corners}] {_rect(rect)};")
         out.append(rf"\fill[c{panel.tab_fill}] {_rect(tab)};\end{{scope}}")
     if panel.bar:
-        whole = Rect(rect.x + panel.radius + 1, rect.bottom - 6.5, rect.w - 2 * panel.radius - 2, 3.5)
-        part = Rect(whole.x, whole.y, max(whole.w * panel.bar, 0.8), whole.h)
-        out.append(rf"\fill[c{_groove(panel)}] {_rect(whole)};\fill[c{panel.bar_fill}] {_rect(part)};")
+        groove, bar = panel.bars
+        colour = theme.groove(panel.bar_fill, panel.fill)
+        out.append(rf"\fill[c{colour}] {_rect(groove)};\fill[c{panel.bar_fill}] {_rect(bar)};")
     dash = ",dash pattern=on 2.4pt off 1.6pt" if panel.dashed else ""
     weight = f"line width={_n(panel.weight * _UNIT)}pt"
     out.append(rf"\draw[{corners},draw=c{panel.line},{weight}{dash}] {_rect(rect)};")
@@ -114,7 +110,7 @@ def _decision(rect: Rect, texts: tuple[Text, ...]) -> list[str]:
 
 def _text(text: Text) -> str:
     size = min(_SIZES, key=lambda size: abs(float(size) - text.size * _UNIT))
-    font = rf"\fontsize{{{size}}}{{{size}}}\selectfont" + (r"\bfseries" if text.bold else "")
+    font = rf"\fontsize{{{size}}}{{{size}}}\selectfont" + (r"\bfseries\boldmath" if text.bold else "")
     anchor = {"start": "base west", "middle": "base", "end": "base east"}[text.anchor]
     more = ",rotate=90" if text.turned else ""
     if text.ground:
@@ -136,6 +132,8 @@ def _legend(legend: Legend) -> list[str]:
         out.append(rf"\shade[left color=c{one},right color=c{two}] {_rect(part)};")
     out.append(rf"\draw[draw=c{theme.WIRE},line width=.4pt] {_rect(ramp)};")
     for x, text in legend.ticks:
-        out.append(rf"\draw[draw=c{theme.WIRE},line width=.5pt] {_at(x, ramp.bottom)} -- {_at(x, ramp.bottom + 3)};")
+        out.append(
+            rf"\draw[draw=c{theme.WIRE},line width=.5pt] {_at(x, ramp.bottom)} -- {_at(x, ramp.bottom + 3)};"
+        )
         out.append(_text(text))
     return out + [_text(text) for text in legend.texts]
