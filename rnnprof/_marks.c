@@ -657,11 +657,8 @@ Step_enter(Step *self, PyObject *Py_UNUSED(ignored))
         PyErr_SetString(PyExc_RuntimeError, "deal() gave no root for the step");
         return NULL;
     }
-    Stage *root = (Stage *)Py_NewRef(PyList_GET_ITEM(self->deck, last));
-    if (PyList_SetSlice(self->deck, last, last + 1, NULL) < 0) {
-        Py_DECREF(root);
-        return NULL;
-    }
+    Stage *root = (Stage *)PyList_GET_ITEM(self->deck, last);
+    Py_SET_SIZE(self->deck, last); /* pop: the list's reference is ours now */
     Py_XSETREF(self->outer, (Stage *)Py_XNewRef((PyObject *)track->current));
     Py_XSETREF(self->tokens, Py_NewRef(self->given ? self->given : Py_None));
     self->spoiled = 0;

@@ -221,11 +221,6 @@ class Track:
         self.step.given = tokens
         return self.step
 
-    def write_through(self) -> None:
-        """Keep the step's spans so far, and from here on each at once."""
-        self.journaling = False
-        self._flush(True)
-
     def foreign_stage(self, name: str) -> Any:
         raise NotImplementedError
 

@@ -83,7 +83,7 @@ class EventRoot(Root):
 
     def child(self, name: str) -> Stage:
         """Make a stage directly in the step; what stands for its clock is the queue."""
-        return EventStage(self.track, name, self, self.queue)  # type: ignore[arg-type]
+        return EventStage(self.track, name, self, self.queue)
 
     def begin_step(self) -> None:
         """Open a step: the host's clock first, so that its span holds the device's."""

@@ -91,9 +91,12 @@ def test_a_lane_opened_inside_itself(clock: FakeClock) -> None:
 
 def test_a_lane_closed_over_an_open_stage(clock: FakeClock) -> None:
     with profile(clock) as prof:
-        with pytest.raises(
-            NestingError, match="lane 'evaluate' was closed while stage 'a' in it is still open"
-        ), prof.lane("evaluate"):
+        with (
+            pytest.raises(
+                NestingError, match="lane 'evaluate' was closed while stage 'a' in it is still open"
+            ),
+            prof.lane("evaluate"),
+        ):
             prof.stage("a").__enter__()
             clock.advance(2)
         clock.advance(1)
