@@ -12,7 +12,7 @@ from collections.abc import Callable
 from time import perf_counter_ns
 from typing import Any
 
-from rnnprof.step_python import Step
+from rnnprof.step_python import NoStage, Step, nothing
 from rnnprof.tally_python import Tally
 
 __all__ = ["HAVE_CLOCK", "NoStage", "Stage", "Step", "Tally", "Track", "nothing"]
@@ -253,16 +253,3 @@ class Track:
 
     def between_steps(self, now: int) -> None:
         raise NotImplementedError
-
-
-class NoStage:
-    """What `stage()` gives where nothing is to be measured: it does nothing, quickly."""
-
-    __slots__ = ("name",)
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-
-def nothing(*_: Any) -> None:
-    """Take anything, do nothing."""

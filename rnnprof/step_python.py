@@ -1,4 +1,4 @@
-"""Steps opened and closed in Python. See `_marks.c`, its twin in C."""
+"""Steps, and stages that measure nothing, in Python. See `_marks.c`, its twin in C."""
 
 from __future__ import annotations
 
@@ -70,3 +70,16 @@ class Step:
             track.enclosed(self.outer, ns)
         if root.start + ns > track.deadline or track.polling:
             track.between_steps(root.start + ns)
+
+
+class NoStage:
+    """What `stage()` gives where nothing is to be measured: it does nothing, quickly."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+def nothing(*_: Any) -> None:
+    """Take anything, do nothing."""

@@ -53,7 +53,7 @@ def loaded_after(code: str) -> set[str]:
 
 def test_importing_it_loads_almost_nothing() -> None:
     before = loaded_after("")
-    assert loaded_after("import rnnprof") - before == {"rnnprof", "__future__"}
+    assert loaded_after("import rnnprof") - before <= {"rnnprof", "__future__"}
 
 
 @pytest.mark.parametrize("form", ["text", "markdown", "csv", "json", "svg", "dot", "tikz", "mermaid"])
