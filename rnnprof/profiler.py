@@ -5,13 +5,14 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from rnnprof import active
 from rnnprof.clocks import Clock, Device
-from rnnprof.errors import NestingError, UsageError
+from rnnprof.errors import NestingError, RunFileError, UsageError
 from rnnprof.model import Run
 from rnnprof.recorder import Recorder
 from rnnprof.recorder.lanes import LaneContext
@@ -55,7 +56,8 @@ class profile:
     ) -> None:
         if not save_every > 0:
             raise UsageError(f"save_every is a number of seconds above 0, not {save_every!r}")
-        self.path = None if path is None else _for_rank(Path(path))
+        # Absolute: the program may change its folder while it is recorded.
+        self.path = None if path is None else _for_rank(Path(path)).absolute()
         self._recorder = Recorder(
             self.path, clock, Schedule(warmup=warmup, control_every=control_every), save_every, device
         )
@@ -93,7 +95,12 @@ class profile:
         self._state = "finished"
         active.deactivate(self)
         atexit.unregister(self.stop)
-        left = self._recorder.end(ended)
+        try:
+            left = self._recorder.end(ended)
+        except RunFileError as error:
+            # The program has done its work: that it cannot be saved must not undo it.
+            warnings.warn(f"rnnprof: {error}: this run is lost", RuntimeWarning, stacklevel=2)
+            return
         if left:
             raise NestingError(
                 f"the profile ended while {' and '.join(repr(name) for name in left)} was still open; "

@@ -241,6 +241,29 @@ def test_a_disk_that_is_full_now_is_no_reason_to_stop(
     assert {"code": "save_failed", "message": "cannot write run.json: No space left on device"} in run.notes
 
 
+def test_a_folder_that_vanishes_does_not_end_the_program(tmp_path: Path) -> None:
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    with pytest.warns(
+        RuntimeWarning, match=r"rnnprof: cannot write .*run\.json: No such file.*: this run is lost"
+    ):
+        with rnnprof.profile(folder / "run.json", save_every=1e-6, warmup=0) as prof:
+            (folder / "run.json").unlink()
+            folder.rmdir()
+            for _ in range(3):
+                with prof.step():
+                    pass
+    assert prof.run.lane("train") is not None
+
+
+def test_a_relative_path_stays_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with rnnprof.profile("run.json") as prof, prof.stage("a"):
+        monkeypatch.chdir(tmp_path / "elsewhere")
+    assert outside(rnnprof.load(tmp_path / "run.json"), "setup").keys() == {"a"}
+
+
 @pytest.mark.parametrize("where", ["missing/run.json", "."])
 def test_a_path_that_cannot_be_written_is_said_at_once(tmp_path: Path, where: str) -> None:
     with pytest.raises(rnnprof.RunFileError, match="cannot write"), rnnprof.profile(tmp_path / where):
