@@ -28,6 +28,18 @@ read_clock(void)
 }
 #endif
 
+/* Call a method with one argument, which may be a tuple. */
+static PyObject *
+call(PyObject *self, const char *method, PyObject *argument)
+{
+    PyObject *name = PyUnicode_FromString(method);
+    if (name == NULL)
+        return NULL;
+    PyObject *result = PyObject_CallMethodObjArgs(self, name, argument, NULL);
+    Py_DECREF(name);
+    return result;
+}
+
 /* ---- Tally: count, total, extremes and a log-linear histogram ------------------------------ */
 
 typedef struct {
@@ -136,10 +148,10 @@ static PyTypeObject TallyType = {
 
 typedef struct Stage Stage;
 
-static PyTypeObject StageType;
+static PyTypeObject StageType, TrackType;
 
 typedef struct {
-    Tally *tally; /* borrowed: a stage's tally lives as long as its track */
+    Tally *tally; /* borrowed: what is in the tree lives as long as the track */
     int64_t ns;
 } Entry;
 
@@ -153,6 +165,8 @@ typedef struct {
     int64_t deadline; /* a span outside steps that ends later calls `overdue` */
     Entry *journal;
     Py_ssize_t length, kept, capacity; /* entries; those of steps that ended well; room */
+    Py_ssize_t opened;                 /* where the entries of the open step begin */
+    char eager;                        /* another thread may take snapshots: add up at once */
 } Track;
 
 struct Stage {
@@ -165,6 +179,7 @@ struct Stage {
     PyObject *clock; /* callable, or NULL for the native clock */
     int64_t start;
     char muted;
+    char uncounted; /* not in the tree: its spans go nowhere */
     char special; /* timed in Python: a stage by its subclass, a root by `begin_step`, `end_step` */
     /* only in the root of a step: */
     int64_t steps;   /* steps that ended well */
@@ -179,6 +194,9 @@ struct Stage {
 /* A step with so many spans is written through: it must not hold a million entries. */
 #define JOURNAL_LIMIT 65536
 
+/* More tokens than this in one step are a mistake, and could overflow their sum. */
+#define MAX_TOKENS 1000000000000LL
+
 /* Add up the entries of the steps that ended well. */
 static int
 flush(Track *self)
@@ -187,6 +205,7 @@ flush(Track *self)
     for (Py_ssize_t i = 0; i < self->kept && status == 0; i++)
         status = tally_add(self->journal[i].tally, self->journal[i].ns);
     self->length -= self->kept;
+    self->opened = self->opened > self->kept ? self->opened - self->kept : 0;
     memmove(self->journal, self->journal + self->kept, (size_t)self->length * sizeof(Entry));
     self->kept = 0;
     return status;
@@ -197,6 +216,7 @@ append(Track *self, Tally *tally, int64_t ns)
 {
     if (self->length == JOURNAL_LIMIT) {
         self->kept = self->length;
+        self->opened = 0;
         if (flush(self) < 0)
             return -1;
     }
@@ -228,12 +248,15 @@ now(Stage *stage, int64_t *result)
         *result = read_clock();
         return 0;
     }
+    Py_INCREF(stage); /* `result` may lie in it, and the clock may run any code */
     PyObject *reading = PyObject_CallNoArgs(stage->clock);
-    if (reading == NULL)
-        return -1;
-    *result = PyLong_AsLongLong(reading);
-    Py_DECREF(reading);
-    return *result == -1 && PyErr_Occurred() ? -1 : 0;
+    int64_t value = reading == NULL ? -1 : PyLong_AsLongLong(reading);
+    Py_XDECREF(reading);
+    int failed = value == -1 && PyErr_Occurred();
+    if (!failed)
+        *result = value;
+    Py_DECREF(stage);
+    return failed ? -1 : 0;
 }
 
 static void
@@ -269,12 +292,14 @@ Stage_enter(Stage *self, PyObject *Py_UNUSED(ignored))
 {
     Track *track = self->track;
     Stage *stage = self;
+    if (track == NULL)
+        return PyErr_Format(PyExc_RuntimeError, "this Stage was never initialised");
     if (track->current != self->parent || track->closed || is_foreign(track)) {
         stage = stage_here(self);
         if (stage == NULL && PyErr_Occurred())
             return NULL;
         if (stage == NULL)
-            return PyObject_CallMethod((PyObject *)track, "misplaced_enter", "O", self);
+            return call((PyObject *)track, "misplaced_enter", (PyObject *)self);
     }
     set_current(track, stage);
     if (now(stage, &stage->start) < 0) {
@@ -298,6 +323,8 @@ Stage_exit(Stage *self, PyObject *const *args, Py_ssize_t count)
     Stage *stage = self;
     int failed = count > 0 && args[0] != Py_None;
     int64_t end;
+    if (track == NULL)
+        Py_RETURN_NONE;
     if (track->current != self || track->closed || is_foreign(track)) {
         if (track->closed || is_foreign(track) || !stands_for(self, track->current))
             return PyObject_CallMethod((PyObject *)track, "misplaced_exit", "OO", self,
@@ -307,13 +334,14 @@ Stage_exit(Stage *self, PyObject *const *args, Py_ssize_t count)
     Py_INCREF(stage);
     int status = now(stage, &end);
     set_current(track, stage->parent);
-    if (status == 0)
+    if (status == 0 && !stage->uncounted)
         status = note(track, stage->tally, end - stage->start);
     Py_DECREF(stage);
     if (status < 0) {
-        if (!failed)
+        /* The user's exception matters more than a clock that died with it. */
+        if (!failed || !PyErr_ExceptionMatches(PyExc_Exception))
             return NULL;
-        PyErr_Clear(); /* the user's exception matters more than a clock that died with it */
+        PyErr_Clear();
         Py_RETURN_NONE;
     }
     if (end > track->deadline && !track->journaling)
@@ -349,6 +377,10 @@ Stage_init(Stage *self, PyObject *args, PyObject *kwargs)
     PyObject *track, *name, *parent, *clock;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OUOO", keywords, &track, &name, &parent, &clock))
         return -1;
+    if (!PyObject_TypeCheck(track, &TrackType) || (parent != Py_None && !PyObject_TypeCheck(parent, &StageType))) {
+        PyErr_SetString(PyExc_TypeError, "a Stage takes a Track, a name, a Stage or None, and a clock");
+        return -1;
+    }
     if (!HAVE_CLOCK && clock == Py_None) {
         PyErr_SetString(PyExc_ValueError, "there is no native clock on this system");
         return -1;
@@ -412,6 +444,7 @@ static PyMemberDef Stage_members[] = {
     {"clock", T_OBJECT, offsetof(Stage, clock), READONLY, NULL},
     {"start", T_LONGLONG, offsetof(Stage, start), 0, NULL},
     {"muted", T_BOOL, offsetof(Stage, muted), 0, NULL},
+    {"uncounted", T_BOOL, offsetof(Stage, uncounted), 0, NULL},
     {"special", T_BOOL, offsetof(Stage, special), 0, NULL},
     {"steps", T_LONGLONG, offsetof(Stage, steps), READONLY, NULL},
     {"closing", T_LONGLONG, offsetof(Stage, closing), 0, NULL},
@@ -437,7 +470,7 @@ static PyObject *
 Track_stage(Track *self, PyObject *name)
 {
     if (is_foreign(self))
-        return PyObject_CallMethod((PyObject *)self, "foreign_stage", "O", name);
+        return call((PyObject *)self, "foreign_stage", (PyObject *)name);
     if (self->current != NULL && !self->closed && !self->current->muted && PyUnicode_Check(name)) {
         PyObject *stage = PyDict_GetItemWithError(self->current->children, name);
         if (stage != NULL)
@@ -445,18 +478,27 @@ Track_stage(Track *self, PyObject *name)
         if (PyErr_Occurred())
             return NULL;
     }
-    return PyObject_CallMethod((PyObject *)self, "missing_stage", "O", name);
+    return call((PyObject *)self, "missing_stage", (PyObject *)name);
 }
 
 static int
 begin(Track *self, Stage *root)
 {
     self->journaling = 1;
+    self->opened = self->length;
     set_current(self, root);
     if (now(root, &root->start) == 0)
         return 0;
     self->journaling = 0;
     return -1;
+}
+
+/* Leave the step's tree, whatever becomes of its spans. */
+static void
+leave(Track *self, Stage *outer)
+{
+    set_current(self, outer);
+    self->journaling = 0;
 }
 
 /* Close the step: keep or drop its spans; `*ns` is its length. */
@@ -466,17 +508,23 @@ finish(Track *self, Stage *root, Stage *outer, int keep, int64_t *ns)
     int64_t end = root->start;
     int status = now(root, &end);
     *ns = end - root->start;
-    set_current(self, outer);
-    self->journaling = 0;
+    leave(self, outer);
     if (status == 0 && keep)
         status = append(self, root->tally, *ns);
     if (status < 0 || !keep) {
-        self->length = self->kept;
+        self->length = self->opened;
+        return status;
+    }
+    root->steps++;
+    if (self->opened > self->kept) {
+        /* A step of a lane inside a step, which may yet fail: only the inner one has ended. */
+        for (Py_ssize_t i = self->opened; i < self->length && status == 0; i++)
+            status = tally_add(self->journal[i].tally, self->journal[i].ns);
+        self->length = self->opened;
         return status;
     }
     self->kept = self->length;
-    root->steps++;
-    return self->kept >= JOURNAL_FULL ? flush(self) : 0;
+    return self->kept >= (self->eager ? 1 : JOURNAL_FULL) ? flush(self) : 0;
 }
 
 static PyObject *
@@ -506,14 +554,6 @@ Track_flush(Track *self, PyObject *Py_UNUSED(ignored))
     if (flush(self) < 0)
         return NULL;
     Py_RETURN_NONE;
-}
-
-static PyObject *
-Track_write_through(Track *self, PyObject *Py_UNUSED(ignored))
-{
-    self->journaling = 0;
-    self->kept = self->length;
-    return Track_flush(self, NULL);
 }
 
 static PyTypeObject StepType;
@@ -580,8 +620,6 @@ static PyMethodDef Track_methods[] = {
      "finish(root, outer, keep): close a step, keep or drop its spans, return its nanoseconds."},
     {"open_step", (PyCFunction)Track_open_step, METH_O, "The Step of the open lane, given tokens."},
     {"flush", (PyCFunction)Track_flush, METH_NOARGS, "Add up the spans of the steps that ended well."},
-    {"write_through", (PyCFunction)Track_write_through, METH_NOARGS,
-     "Keep the step's spans so far, and from here on each at once."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -590,6 +628,8 @@ static PyMemberDef Track_members[] = {
     {"closed", T_BOOL, offsetof(Track, closed), 0, NULL},
     {"journaling", T_BOOL, offsetof(Track, journaling), 0, NULL},
     {"polling", T_BOOL, offsetof(Track, polling), 0, NULL},
+    {"eager", T_BOOL, offsetof(Track, eager), 0, NULL},
+    {"opened", T_PYSSIZET, offsetof(Track, opened), 0, NULL},
     {"deadline", T_LONGLONG, offsetof(Track, deadline), 0, NULL},
     {"step", T_OBJECT, offsetof(Track, step), 0, NULL},
     {NULL, 0, 0, 0, NULL},
@@ -626,12 +666,32 @@ typedef struct {
     char spoiled;       /* its spans are no longer good */
 } Step;
 
+/* A whole number of tokens that fits the run file, or None; a new reference. */
+static PyObject *
+checked_tokens(Track *track, PyObject *tokens)
+{
+    if (tokens == NULL)
+        tokens = Py_None;
+    if (tokens == Py_None)
+        return Py_NewRef(tokens);
+    int overflow = 0;
+    if (PyLong_CheckExact(tokens)) {
+        long long number = PyLong_AsLongLongAndOverflow(tokens, &overflow);
+        if (!overflow && number >= 0 && number < MAX_TOKENS)
+            return Py_NewRef(tokens);
+    }
+    return call((PyObject *)track, "odd_tokens", tokens);
+}
+
 static PyObject *
 Track_open_step(Track *self, PyObject *tokens)
 {
     if (is_foreign(self) || self->step == NULL || !PyObject_TypeCheck(self->step, &StepType))
-        return PyObject_CallMethod((PyObject *)self, "foreign_step", "O", tokens);
-    Py_XSETREF(((Step *)self->step)->given, Py_NewRef(tokens));
+        return call((PyObject *)self, "foreign_step", (PyObject *)tokens);
+    PyObject *checked = checked_tokens(self, tokens);
+    if (checked == NULL)
+        return NULL;
+    Py_XSETREF(((Step *)self->step)->given, checked);
     return Py_NewRef(self->step);
 }
 
@@ -639,15 +699,17 @@ static PyObject *
 Step_enter(Step *self, PyObject *Py_UNUSED(ignored))
 {
     Track *track = self->track;
+    if (track == NULL)
+        return PyErr_Format(PyExc_RuntimeError, "this Step was never initialised");
     if (track->closed)
         return Py_NewRef((PyObject *)self);
     if (self->root != NULL || is_foreign(track)) {
-        PyObject *error = PyObject_CallMethod((PyObject *)track, "misplaced_step", "O", self);
+        PyObject *error = call((PyObject *)track, "misplaced_step", (PyObject *)self);
         Py_XDECREF(error);
         return NULL;
     }
     if (PyList_GET_SIZE(self->deck) == 0) {
-        PyObject *dealt = PyObject_CallMethod((PyObject *)track, "deal", "O", self);
+        PyObject *dealt = call((PyObject *)track, "deal", (PyObject *)self);
         if (dealt == NULL)
             return NULL;
         Py_DECREF(dealt);
@@ -666,7 +728,7 @@ Step_enter(Step *self, PyObject *Py_UNUSED(ignored))
         PyObject *begun = PyObject_CallMethod((PyObject *)root, "begin_step", NULL);
         if (begun == NULL) {
             Py_DECREF(root);
-            set_current(track, self->outer);
+            leave(track, self->outer);
             return NULL;
         }
         Py_DECREF(begun);
@@ -694,19 +756,23 @@ Step_exit(Step *self, PyObject *const *args, Py_ssize_t count)
     Stage *root = self->root;
     int failed = count > 0 && args[0] != Py_None;
     int64_t ns;
-    if (track->closed)
+    if (track == NULL || track->closed)
         Py_RETURN_NONE;
-    if (root == NULL || failed || self->spoiled || track->current != root || root->special)
-        return PyObject_CallMethod((PyObject *)track, "odd_end", "OO", self, failed ? Py_True : Py_False);
+    if (root == NULL || failed || self->spoiled || track->current != root || root->special) {
+        self->root = NULL; /* first, so that an interrupt leaves no step open */
+        PyObject *done = PyObject_CallMethod((PyObject *)track, "odd_end", "OOO", self,
+                                             root ? (PyObject *)root : Py_None, failed ? Py_True : Py_False);
+        if (done == NULL && root != NULL && track->journaling) {
+            leave(track, self->outer);
+            track->length = track->opened;
+        }
+        Py_XDECREF(root);
+        return done;
+    }
     int status = finish(track, root, self->outer, 1, &ns);
     if (status == 0 && self->tokens != Py_None) {
-        int64_t tokens = PyLong_AsLongLong(self->tokens);
-        if (tokens == -1 && PyErr_Occurred())
-            status = -1;
-        else {
-            root->tokens += tokens;
-            root->token_ns += ns;
-        }
+        root->tokens += PyLong_AsLongLong(self->tokens);
+        root->token_ns += ns;
     }
     self->root = NULL;
     if (status == 0 && root->steps >= root->closing && (status = flush(track)) == 0)
@@ -743,6 +809,8 @@ Step_traverse(Step *self, visitproc visit, void *arg)
     Py_VISIT(self->deck);
     Py_VISIT(self->root);
     Py_VISIT(self->outer);
+    Py_VISIT(self->tokens);
+    Py_VISIT(self->given);
     return 0;
 }
 
@@ -792,9 +860,10 @@ Step_get_tokens(Step *self, void *Py_UNUSED(closure))
 static int
 Step_set_tokens(Step *self, PyObject *value, void *Py_UNUSED(closure))
 {
-    if (value == NULL)
-        value = Py_None;
-    Py_XSETREF(self->tokens, Py_NewRef(value));
+    PyObject *checked = checked_tokens(self->track, value);
+    if (checked == NULL)
+        return -1;
+    Py_XSETREF(self->tokens, checked);
     return 0;
 }
 

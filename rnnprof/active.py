@@ -11,8 +11,9 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from rnnprof.errors import NestingError
-from rnnprof.marks import MAX_STAGES, NoStage, decorate
+from rnnprof.decorators import decorate
+from rnnprof.errors import NestingError, UsageError
+from rnnprof.marks import MAX_STAGES, NoStage
 
 _profile: Any = None
 _nothing: dict[str, NoStage] = {}
@@ -26,13 +27,16 @@ def stage(name: str) -> Any:
 
     Returns:
         A context manager that is also a decorator. A decorated function is timed in whatever
-        profile is active when it is called.
+        profile is active when it is called; as a context manager, ask for it where it is used:
+        what was asked for before the profile opened does nothing.
     """
     if _profile is not None:
         return _profile.stage(name)
     try:
         return _nothing[name]
-    except KeyError:
+    except (KeyError, TypeError):
+        if not isinstance(name, str) or not name:
+            raise UsageError(f"a stage's name is a non-empty string, not {name!r}") from None
         found = NoStage(name)
         if len(_nothing) < MAX_STAGES:
             _nothing[name] = found
@@ -153,13 +157,17 @@ def _nothing_compiled(*_: Any, **__: Any) -> Any:
     return contextlib.nullcontext()
 
 
-def invisible_to_dynamo(mark: Any) -> None:
-    """Make `torch.compile` take a mark for a context manager that does nothing."""
-    mark._torchdynamo_inline = _nothing_compiled
+def _no_step_compiled(*_: Any, **__: Any) -> Any:
+    return contextlib.nullcontext(_NoStep(None))
 
 
-for _mark in (stage, step, lane):
-    invisible_to_dynamo(_mark)
+def invisible_to_dynamo(stage: Any, step: Any, lane: Any) -> None:
+    """Make `torch.compile` take marks for context managers that do nothing."""
+    stage._torchdynamo_inline = lane._torchdynamo_inline = _nothing_compiled
+    step._torchdynamo_inline = _no_step_compiled
+
+
+invisible_to_dynamo(stage, step, lane)
 
 
 def _forget_in_child() -> None:

@@ -6,12 +6,12 @@ The fast part comes compiled (`_marks.c`) or, where it was not compiled, in Pyth
 
 from __future__ import annotations
 
-import functools
-import inspect
+import operator
 import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from rnnprof.decorators import decorate
 from rnnprof.errors import NestingError, UsageError
 
 if TYPE_CHECKING or os.environ.get("RNNPROF_PURE_PYTHON"):
@@ -34,6 +34,8 @@ MAX_STAGES = 500
 """Stages that one thread may have; later ones count as time of the stage around them."""
 MAX_DEPTH = 64
 """How deep stages may nest, likewise."""
+MAX_TOKENS = 10**12
+"""More tokens than this in one step are a mistake."""
 
 
 class NoStage(fast.NoStage):
@@ -46,10 +48,10 @@ class NoStage(fast.NoStage):
     __exit__ = staticmethod(fast.nothing)
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        # Asked for where nothing records yet, often at import: look for a profile at each call.
-        from rnnprof import active
+        return _decorated(self.name, function)
 
-        return decorate(lambda: active.stage(self.name), f"stage({self.name!r})", function)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.name,)
 
 
 class Stage(fast.Stage):
@@ -62,7 +64,7 @@ class Stage(fast.Stage):
     __slots__ = ()
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        return decorate(lambda: self.track.stage(self.name), f"stage({self.name!r})", function)
+        return _decorated(self.name, function)
 
     def child(self, name: str) -> Stage:
         """Make the stage of that name inside this one, timed like this one."""
@@ -77,74 +79,23 @@ class Shadow(Stage):
 
     __slots__ = ()
 
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.uncounted = True
+
+
+def _decorated(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    # Decorated at import, called in whatever profile records then: look for it at each call.
+    from rnnprof import active
+
+    return decorate(lambda: active.stage(name), f"stage({name!r})", function)
+
 
 def chain(stage: Any) -> Iterator[Any]:
     """The stage and those around it, innermost first, up to the root of its step or lane."""
     while stage is not None:
         yield stage
         stage = stage.parent
-
-
-def decorate(opened: Callable[[], Any], what: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap a function so that each call runs inside a context manager.
-
-    Args:
-        opened: makes the context manager for one call.
-        what: how the decorator was written, for error messages.
-        function: a plain function, or a generator function: then each resumption is timed, and
-            not the time that its consumer spends between two of them.
-
-    Raises:
-        UsageError: for a coroutine function or something that is not callable.
-    """
-    if not callable(function):
-        raise UsageError(f"{what} decorates functions, not {type(function).__name__}")
-    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-        raise UsageError(
-            f"{what} cannot decorate the coroutine {function.__qualname__}: other tasks run while "
-            "it waits; put `with` around the parts that do not await"
-        )
-    if inspect.isgeneratorfunction(function):
-
-        @functools.wraps(function)
-        def resumed(*args: Any, **kwargs: Any) -> Any:
-            return (yield from _Timed(opened, function(*args, **kwargs)))
-
-        return resumed
-
-    @functools.wraps(function)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        with opened():
-            return function(*args, **kwargs)
-
-    return wrapped
-
-
-class _Timed:
-    """A generator of which every resumption is timed."""
-
-    def __init__(self, opened: Callable[[], Any], inner: Any) -> None:
-        self.opened = opened
-        self.inner = inner
-
-    def __iter__(self) -> _Timed:
-        return self
-
-    def __next__(self) -> Any:
-        with self.opened():
-            return next(self.inner)
-
-    def send(self, value: Any) -> Any:
-        with self.opened():
-            return self.inner.send(value)
-
-    def throw(self, *error: Any) -> Any:
-        with self.opened():
-            return self.inner.throw(*error)
-
-    def close(self) -> None:
-        with self.opened():
-            self.inner.close()
 
 
 class Track(fast.Track):
@@ -164,6 +115,16 @@ class Track(fast.Track):
             if len(self.nulls) < MAX_STAGES:
                 self.nulls[name] = found
         return found
+
+    def odd_tokens(self, tokens: Any) -> int:
+        """Tokens as a whole number, also where they come as one of torch's or numpy's."""
+        try:
+            number = operator.index(tokens)
+        except TypeError:
+            number = -1
+        if not 0 <= number < MAX_TOKENS:
+            raise UsageError(f"tokens is a whole number, 0 or more and not absurdly large, not {tokens!r}")
+        return number
 
     def missing_stage(self, name: str) -> Any:
         """Make the stage of that name inside the current one."""

@@ -54,10 +54,9 @@ class profile:
         save_every: float = 5.0,
         device: Device | None = None,
     ) -> None:
-        if not save_every > 0:
+        if not isinstance(save_every, (int, float)) or not save_every > 0:
             raise UsageError(f"save_every is a number of seconds above 0, not {save_every!r}")
-        # Absolute: the program may change its folder while it is recorded.
-        self.path = None if path is None else _for_rank(Path(path)).absolute()
+        self.path = None if path is None else _for_rank(_absolute(path))
         self._recorder = Recorder(
             self.path, clock, Schedule(warmup=warmup, control_every=control_every), save_every, device
         )
@@ -92,7 +91,7 @@ class profile:
         """
         if self._state != "recording":
             return
-        self._state = "finished"
+        self._state = ended
         active.deactivate(self)
         atexit.unregister(self.stop)
         try:
@@ -164,7 +163,7 @@ class profile:
         """
         if self._state != "recording":
             return active.lane(name)
-        return LaneContext(self._track.here(), name)
+        return LaneContext(self._track, name)
 
     def steps(self, iterable: Iterable[Any], tokens: int | None = None) -> Iterator[Any]:
         """Make every turn of a ``for`` loop a step; the fetch is its stage ``get_batch``.
@@ -174,7 +173,7 @@ class profile:
             tokens: tokens of each step, for throughput.
 
         Yields:
-            The items of the iterable.
+            The items of the iterable. A turn that `break` or an exception leaves is not counted.
         """
         iterator = iter(iterable)
         while True:
@@ -188,17 +187,25 @@ class profile:
                 try:
                     yield item
                 except GeneratorExit:
-                    # The loop was left with `break`, which is no failure of its step.
+                    # The loop was left in the middle of this turn, by `break` or an exception.
+                    step.spoiled = True
                     return
 
     @property
     def run(self) -> Run:
         """What has been recorded so far, or the whole run once the profile has ended."""
-        return self._recorder.run("running" if self._state == "recording" else "finished")
+        return self._recorder.run("running" if self._state == "recording" else self._state)
 
 
-for _mark in (profile.stage, profile.step, profile.lane):
-    active.invisible_to_dynamo(_mark)
+active.invisible_to_dynamo(profile.stage, profile.step, profile.lane)
+
+
+def _absolute(path: Any) -> Path:
+    # Absolute: the program may change its folder while it is recorded.
+    try:
+        return Path(os.fsdecode(path)).absolute()
+    except TypeError:
+        raise UsageError(f"path is the name of the run file, or None, not {path!r}") from None
 
 
 def _for_rank(path: Path) -> Path:

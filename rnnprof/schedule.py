@@ -9,6 +9,7 @@ from rnnprof.errors import UsageError
 
 DEFAULT_WARMUP = 5
 DEFAULT_CONTROL_EVERY = 16
+MAX_BLOCK = 10_000
 
 
 class Schedule:
@@ -39,15 +40,19 @@ class Schedule:
         self.control_every = _whole("control_every", control_every)
         if control_every and control_every < len(rare) + 2:
             raise UsageError(f"control_every={control_every} leaves no measured step: use 8 or more, or 0")
+        if control_every > MAX_BLOCK:
+            raise UsageError(
+                f"control_every={control_every} is more than {MAX_BLOCK}: use 0 for no control steps"
+            )
         self._random = random.Random(1111)
-        self._warm = False
+        self._warmed = 0
 
     def block(self) -> list[str]:
         """The kinds of the next steps: the warmup at first, then one block after the other."""
-        if not self._warm:
-            self._warm = True
-            if self.warmup:
-                return ["warmup"] * self.warmup
+        if self._warmed < self.warmup:
+            number = min(self.warmup - self._warmed, 64)
+            self._warmed += number
+            return ["warmup"] * number
         special = [*self.rare, "control"] if self.control_every else list(self.rare)
         size = self.control_every or 16 * (len(special) + 1)
         kinds = [self.main] * size

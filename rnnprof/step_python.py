@@ -17,16 +17,25 @@ class Step:
         outer: the stage or lane that was current when it began.
     """
 
-    __slots__ = ("deck", "given", "outer", "root", "spoiled", "tokens", "track")
+    __slots__ = ("_tokens", "deck", "given", "outer", "root", "spoiled", "track")
 
     def __init__(self, track: Any) -> None:
         self.track = track
         self.deck: list[Any] = []
         self.root: Any = None
         self.outer: Any = None
-        self.tokens: int | None = None
+        self._tokens: int | None = None
         self.given: int | None = None
         self.spoiled = False
+
+    @property
+    def tokens(self) -> int | None:
+        """Tokens that the open step trains on."""
+        return self._tokens
+
+    @tokens.setter
+    def tokens(self, tokens: int | None) -> None:
+        self._tokens = None if tokens is None else self.track.odd_tokens(tokens)
 
     def __enter__(self) -> Step:
         track = self.track
@@ -38,7 +47,7 @@ class Step:
             track.deal(self)
         root = self.deck.pop()
         self.outer = track.current
-        self.tokens = self.given
+        self._tokens = self.given
         self.spoiled = False
         try:
             if root.special:
@@ -46,7 +55,7 @@ class Step:
             else:
                 track.begin(root)
         except BaseException:
-            track.current = self.outer
+            track.leave(self.outer)
             raise
         self.root = root
         return self
@@ -56,12 +65,18 @@ class Step:
         if track.closed:
             return
         if root is None or kind is not None or self.spoiled or track.current is not root or root.special:
-            track.odd_end(self, kind is not None)
+            self.root = None
+            try:
+                track.odd_end(self, root, kind is not None)
+            except BaseException:
+                if root is not None and track.journaling:
+                    track.leave(self.outer)
+                raise
             return
         self.root = None
         ns = track.finish(root, self.outer, True)
-        if self.tokens is not None:
-            root.tokens += self.tokens
+        if self._tokens is not None:
+            root.tokens += self._tokens
             root.token_ns += ns
         if root.steps >= root.closing:
             track.flush()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from rnnprof.histogram import index
 
+FAR = (1 << 63) - 1
+"""A moment, or a number of steps, that never comes."""
+
 
 class Tally:
     """Count, total, extremes and histogram of spans."""

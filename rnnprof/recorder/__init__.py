@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rnnprof import environment, marks, runfile
 from rnnprof.clocks import NAMES, Clock, Device, HostClock, SyncClock, find_device, need_device
-from rnnprof.errors import RunFileError, UsageError
+from rnnprof.errors import UsageError
 from rnnprof.model import Json, Lane, Run
 from rnnprof.recorder import snapshot
 from rnnprof.recorder.events import EventQueue
@@ -20,6 +20,7 @@ from rnnprof.recorder.tracks import LaneTrack
 from rnnprof.schedule import Schedule
 
 MAX_TRACKS = 64
+FOREVER_S = 1e9
 
 
 class Recorder:
@@ -57,7 +58,7 @@ class Recorder:
         self._sync: SyncClock | None = None
         self._unresolved = 0
         self._pid = os.getpid()
-        self._save_every = round(save_every_s * 1e9)
+        self._save_every = round(min(save_every_s, FOREVER_S) * 1e9)
         self._local = threading.local()
         self._lock = threading.RLock()
         self._retired: tuple[Lane, ...] = ()
@@ -146,7 +147,7 @@ class Recorder:
         if len(self._tracks) < MAX_TRACKS:
             return
         main, *others = self._tracks
-        dead = [track for track in others if not track.thread.is_alive()]
+        dead = [track for track in others if track.thread is not None and not track.thread.is_alive()]
         self._retired = snapshot.merged([*self._retired, *self._lanes(dead)])
         self._tracks = [main, *(track for track in others if track not in dead)]
 
@@ -173,7 +174,7 @@ class Recorder:
         began = self.now()
         try:
             self.save("running")
-        except RunFileError as error:
+        except Exception as error:  # whatever it is, the program's own work goes on
             self._error = str(error)
         # Saving may take no more than one part in 200 of the run.
         took = self.now() - began
@@ -192,7 +193,7 @@ class Recorder:
             if track is self._tracks[0]:
                 left = track.close()
             track.closed = True
-        self._wall = self.now() - self._start
+        self._wall = max(self.now() - self._start, 0)
         # A profile that an exception ends closes whatever was open; only a quiet end is at fault.
         self._left = left if ended == "finished" else []
         self._environment.update(environment.at_end())
@@ -219,7 +220,7 @@ class Recorder:
 
     def run(self, ended: str = "running") -> Run:
         """What has been recorded so far."""
-        wall = self.now() - self._start if self._wall is None else self._wall
+        wall = max(self.now() - self._start, 0) if self._wall is None and self._tracks else self._wall or 0
         with self._lock:
             lanes = snapshot.merged([*self._lanes(self._tracks), *self._retired])
         return Run(

@@ -7,8 +7,13 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from rnnprof.marks import Stage, Tally, decorate
+from rnnprof import active
+from rnnprof.decorators import decorate
+from rnnprof.marks import Stage, Tally
 from rnnprof.recorder.steps import Root, Step
+
+THREAD = "thread "
+"""How the names of threads' lanes begin."""
 
 
 class LaneState:
@@ -55,19 +60,32 @@ class LaneContext:
     def __init__(self, track: Any, name: str) -> None:
         self._track = track
         self._name = name
+        self._state: LaneState | None = None
 
     def __enter__(self) -> None:
-        self._track.enter_lane(self._name)
+        # On whatever thread it is entered.
+        self._track = self._track.here()
+        self._state = self._track.enter_lane(self._name)
 
     def __exit__(self, kind: Any, value: Any, traceback: Any) -> None:
-        self._track.leave_lane(self._name, kind is not None)
+        self._track.leave_lane(self._state, kind is not None)
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        track, name = self._track, self._name
-        return decorate(lambda: LaneContext(track.here(), name), f"lane({name!r})", function)
+        name = self._name
+        return decorate(lambda: active.lane(name), f"lane({name!r})", function)
+
+
+def this_thread() -> threading.Thread | None:
+    """The calling thread, or None for one that Python did not start.
+
+    `threading.current_thread` would make up an object for such a thread, and keep it.
+    """
+    ident = threading.get_ident()
+    return next((thread for thread in threading.enumerate() if thread.ident == ident), None)
 
 
 def name_of_thread() -> str:
     """The thread's name without its numbers: the threads of a pool share a lane."""
-    name = re.sub(r"[-_ ]?\d+", "", threading.current_thread().name).strip()
-    return f"thread {name[:80] or 'unnamed'}"
+    thread = this_thread()
+    name = re.sub(r"[-_ ]?\d+", "", thread.name).strip() if thread else ""
+    return f"{THREAD}{name[:80] or 'unnamed'}"

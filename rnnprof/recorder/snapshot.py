@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from _thread import get_ident
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from rnnprof.marks import Stage, Tally
-from rnnprof.model import Lane, Series, Timeline
+from rnnprof.model import Lane, Series, Steps, Timeline
 from rnnprof.model import Stage as SavedStage
 from rnnprof.recorder.lanes import LaneState
-from rnnprof.recorder.timeline import Buckets
+from rnnprof.recorder.steps import Root, tallies
 from rnnprof.recorder.tracks import LaneTrack
+
+MAX_LANES = 64
+MANY_THREADS = "thread (more)"
+"""The lane of threads whose names are too many."""
 
 
 def series(tally: Tally) -> Series:
@@ -27,41 +33,55 @@ def series(tally: Tally) -> Series:
 
 
 def stages(
-    root: Any, buckets: Buckets | None, enclosed: dict[Tally, int] | None = None
+    root: Any, lines: Mapping[Tally, Timeline], enclosed: Mapping[Tally, int]
 ) -> tuple[SavedStage, ...]:
     """The stages below a root, without those that no span has ended in yet."""
     found = []
     for child in list(root.children.values()):
         if not isinstance(child, Stage):
             continue
-        inside = stages(child, buckets, enclosed)
+        inside = stages(child, lines, enclosed)
         if child.tally.count or inside:
             found.append(
                 SavedStage(
                     name=child.name,
                     series=series(child.tally),
-                    timeline=buckets.timeline(child.tally) if buckets else Timeline(),
+                    timeline=lines.get(child.tally, Timeline()),
                     stages=inside,
-                    steps_ns=(enclosed or {}).get(child.tally, 0),
+                    steps_ns=enclosed.get(child.tally, 0),
                 )
             )
     return tuple(found)
 
 
+def steps(root: Root) -> Steps:
+    """The steps of one kind as they are saved."""
+    lines = root.buckets.timelines([root.tally, *tallies(root)])
+    return Steps(
+        series=series(root.tally),
+        wall=series(root.wall),
+        timeline=lines[root.tally],
+        tokens=root.tokens,
+        token_ns=root.token_ns,
+        stages=stages(root, lines, {}),
+    )
+
+
 def lane(state: LaneState, track: LaneTrack, now: int) -> Lane:
     """One lane; a visit that is still open counts up to now."""
-    track.flush()
-    saved = stages(state.root, None, state.enclosed)
-    steps = {kind: root.result(stages, series) for kind, root in list(state.roots.items())}
+    if get_ident() == track.owner or track.closed:
+        track.flush()
+    saved = stages(state.root, {}, state.enclosed)
+    kinds = {kind: steps(root) for kind, root in list(state.roots.items())}
     visits = series(state.root.tally)
     if state.thread:
         # When a thread stopped working is not known: its lane is as long as its marks.
         outer = sum(stage.series.total_ns - _steps_inside(stage) for stage in saved)
-        total = outer + sum(found.wall.total_ns for found in steps.values())
+        total = outer + sum(found.wall.total_ns for found in kinds.values())
         visits = Series(count=1, total_ns=total, min_ns=total, max_ns=total)
     elif not track.closed:
         visits = _with_open_visit(visits, track.open_ns(state, now))
-    return Lane(name=state.name, thread=state.thread, series=visits, stages=saved, steps=steps)
+    return Lane(name=state.name, thread=state.thread, series=visits, stages=saved, steps=kinds)
 
 
 def _steps_inside(stage: SavedStage) -> int:
@@ -87,6 +107,8 @@ def merged(lanes: Iterable[Lane]) -> tuple[Lane, ...]:
     """Lanes of the same name become one: a pool's threads come and go."""
     found: dict[str, Lane] = {}
     for one in lanes:
+        if one.thread and one.name not in found and len(found) >= MAX_LANES:
+            one = replace(one, name=MANY_THREADS)
         other = found.get(one.name)
         found[one.name] = one if other is None else _join(other, one)
     return tuple(found.values())
@@ -98,7 +120,28 @@ def _join(a: Lane, b: Lane) -> Lane:
         thread=a.thread,
         series=_add(a.series, b.series),
         stages=_join_stages(a.stages, b.stages),
-        steps=a.steps or b.steps,
+        steps={kind: _join_steps(a.steps.get(kind), b.steps.get(kind)) for kind in {**a.steps, **b.steps}},
+    )
+
+
+def _join_steps(a: Steps | None, b: Steps | None) -> Steps:
+    if a is None or b is None:
+        found = a or b
+        assert found is not None
+        return found
+    # Steps side by side have no common order: their timelines end here.
+    return Steps(
+        series=_add(a.series, b.series),
+        wall=_add(a.wall, b.wall),
+        tokens=a.tokens + b.tokens,
+        token_ns=a.token_ns + b.token_ns,
+        stages=_join_stages(_without_timeline(a.stages), _without_timeline(b.stages)),
+    )
+
+
+def _without_timeline(saved: tuple[SavedStage, ...]) -> tuple[SavedStage, ...]:
+    return tuple(
+        replace(stage, timeline=Timeline(), stages=_without_timeline(stage.stages)) for stage in saved
     )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from rnnprof.marks import BaseStep, Stage, Tally, Track, decorate
-from rnnprof.model import Steps
+from rnnprof import active
+from rnnprof.decorators import decorate
+from rnnprof.marks import BaseStep, Stage, Tally, Track
 from rnnprof.recorder.events import EventQueue, EventStage
 from rnnprof.recorder.timeline import Buckets
 
@@ -51,17 +52,6 @@ class Root(Stage):
             self.track.flush()
             self.close_bucket()
         return ns
-
-    def result(self, stages: Callable[[Any, Buckets], Any], series: Callable[[Tally], Any]) -> Steps:
-        """The steps as they are saved."""
-        return Steps(
-            series=series(self.tally),
-            wall=series(self.wall),
-            timeline=self.buckets.timeline(self.tally),
-            tokens=self.tokens,
-            token_ns=self.token_ns,
-            stages=stages(self, self.buckets),
-        )
 
 
 class EventRoot(Root):
@@ -119,5 +109,5 @@ class Step(BaseStep):
     __slots__ = ()
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        track, tokens = self.track, self.given
-        return decorate(lambda: track.open_step(tokens), "step()", function)
+        tokens = self.given
+        return decorate(lambda: active.step(tokens), "step()", function)

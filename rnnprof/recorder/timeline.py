@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from array import array
 
 from rnnprof.marks import Tally
@@ -41,6 +42,8 @@ class Buckets:
     def __init__(self) -> None:
         self._rows: dict[Tally, _Row] = {}
         self._closed = 0
+        # Closing is rare; a snapshot from another thread must not see half of it.
+        self._lock = threading.Lock()
 
     def close(self, steps: int, tallies: list[Tally]) -> int:
         """End the bucket: note how far each tally came since the last one.
@@ -52,31 +55,36 @@ class Buckets:
         Returns:
             The number of steps at which the next bucket is full.
         """
-        for tally in tallies:
-            row = self._rows.get(tally)
-            if row is None:
-                row = self._rows[tally] = _Row(self._closed)
-            row.close(tally)
-        self._closed += 1
-        if self._closed >= LIMIT:
-            for row in self._rows.values():
-                row.halve()
-            self._closed = (self._closed + 1) // 2
+        with self._lock:
+            for tally in tallies:
+                row = self._rows.get(tally)
+                if row is None:
+                    row = self._rows[tally] = _Row(self._closed)
+                row.close(tally)
+            self._closed += 1
+            if self._closed >= LIMIT:
+                for row in self._rows.values():
+                    row.halve()
+                self._closed = (self._closed + 1) // 2
         return steps + max(1, steps // FINENESS)
 
-    def timeline(self, tally: Tally) -> Timeline:
-        """The series of one tally; its last bucket holds what is not closed yet."""
-        row = self._rows.get(tally)
-        if row is None:
-            row = _Row(self._closed)
-        counts, totals = list(row.counts), list(row.totals)
-        if self._open():
-            counts.append(tally.count - row.count)
-            totals.append(tally.total - row.total)
-        return Timeline(tuple(counts), tuple(totals))
+    def timelines(self, tallies: list[Tally]) -> dict[Tally, Timeline]:
+        """The series of several tallies; the last bucket holds what is not closed yet.
 
-    def _open(self) -> bool:
-        return any(tally.count > row.count for tally, row in self._rows.items())
+        Args:
+            tallies: of the steps first, then of the stages in them.
+        """
+        with self._lock:
+            rows = {tally: self._rows.get(tally) or _Row(self._closed) for tally in tallies}
+            open_bucket = any(tally.count > row.count for tally, row in rows.items())
+            found = {}
+            for tally, row in rows.items():
+                counts, totals = tuple(row.counts), tuple(row.totals)
+                if open_bucket:
+                    counts += (max(tally.count - row.count, 0),)
+                    totals += (max(tally.total - row.total, 0),)
+                found[tally] = Timeline(counts, totals)
+            return found
 
 
 def _pairs(numbers: array[int]) -> array[int]:

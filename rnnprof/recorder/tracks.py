@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 from rnnprof.errors import NestingError, UsageError
 from rnnprof.marks import Shadow, Stage, Track, chain
-from rnnprof.recorder.lanes import LaneState
+from rnnprof.recorder.lanes import THREAD, LaneState, this_thread
 from rnnprof.recorder.steps import EventRoot, Step
 from rnnprof.stages import OWN
 
@@ -26,11 +25,14 @@ class LaneTrack(Track):
     def __init__(self, recorder: Any, first: str, thread: bool = False) -> None:
         super().__init__()
         self.recorder = recorder
-        self.thread = threading.current_thread()
+        self.thread = this_thread()
+        self.beside = thread
+        # Snapshots are taken on another thread: it must find every step that has ended.
+        self.eager = thread
         self.lanes: dict[str, LaneState] = {}
-        self._around: list[tuple[LaneState, Any, bool, int]] = []
+        self._around: list[tuple[LaneState, Any, bool, int, int]] = []
         self._implicit = not thread
-        self.lane = self._lane(first, thread)
+        self.lane = self._lane(first)
         self.step = self.lane.step
         self.current = self.lane.root
         self.lane.root.start = recorder.now()
@@ -40,14 +42,14 @@ class LaneTrack(Track):
         found: LaneTrack = self.recorder.track()
         return found
 
-    def _lane(self, name: str, thread: bool = False) -> LaneState:
+    def _lane(self, name: str) -> LaneState:
         if not isinstance(name, str) or not name:
             raise UsageError(f"a lane's name is a non-empty string, not {name!r}")
         state = self.lanes.get(name)
         if state is None:
             if len(self.lanes) >= MAX_LANES:
                 raise UsageError(f"more than {MAX_LANES} lanes: use stages for the parts of a lane")
-            state = self.lanes[name] = LaneState(self, name, thread)
+            state = self.lanes[name] = LaneState(self, name, self.beside)
         return state
 
     # ---- steps ------------------------------------------------------------------------------
@@ -73,19 +75,17 @@ class LaneTrack(Track):
             self._switch("train")
         step.deck.extend(self.lane.next_roots())
 
-    def odd_end(self, step: Step, failed: bool) -> None:
+    def odd_end(self, step: Step, root: Any, failed: bool) -> None:
         """End a step that failed, was paused, left a stage open, or is timed by events."""
-        root = step.root
         if root is None:
             if failed:
                 return
             raise NestingError("a step was closed, but none is open")
-        step.root = None
         inside = None if self.current is root else self.current
         keep = not failed and inside is None and not step.spoiled
         try:
             ns = root.end_step(step.outer, keep)
-        except BaseException:
+        except Exception:
             self.current = step.outer
             # The user's exception matters more than a clock that died with it.
             if failed:
@@ -121,8 +121,8 @@ class LaneTrack(Track):
 
     def _switch(self, name: str) -> None:
         """Turn the base lane into another; stages that are open go on in the new one."""
-        self._implicit = False
         now = self.recorder.now()
+        self._implicit = False
         opened = list(chain(self.current))
         for stage in opened:
             stage.tally.add(now - stage.start)
@@ -138,49 +138,61 @@ class LaneTrack(Track):
             new.start = now
             self.current = new
 
-    def enter_lane(self, name: str) -> None:
+    def enter_lane(self, name: str) -> LaneState | None:
         """Pause the open lane, with its step and stages, and enter another."""
         if self.closed:
-            return
-        state = self._lane(name)
+            return None
+        state = self._lane(f"{self.lane.name}: {name}" if self.beside else name)
+        if name.startswith(THREAD) and not self.beside:
+            raise UsageError(f"lane {name!r}: names that begin with {THREAD!r} are those of threads")
         if state is self.lane or any(state is around[0] for around in self._around):
             raise NestingError(f"lane {name!r} was entered while it is open already")
         self.recorder.settle()
         now = self.recorder.now()
-        step = self.lane.step
-        journaling = self.journaling
-        if isinstance(step.root, EventRoot):
+        if isinstance(self.lane.step.root, EventRoot):
             # Events cannot be shortened by the time of the lane inside.
-            step.spoiled = True
-        elif step.root is not None:
-            self.write_through()
-        self._around.append((self.lane, self.current, journaling, now))
+            self.lane.step.spoiled = True
+        self._around.append((self.lane, self.current, self.journaling, self.opened, now))
         self.journaling = False
         self.lane = state
         self.step = state.step
         self.current = state.root
         state.root.start = now
+        return state
 
-    def leave_lane(self, name: str, failed: bool) -> None:
+    def leave_lane(self, state: LaneState | None, failed: bool) -> None:
         """Close the open lane and go on where the one around it was paused."""
-        if self.closed:
+        if self.closed or state is None:
             return
-        if self.lane.name != name or not self._around:
+        name = state.name
+        if self.lane is not state or not self._around:
             if failed:
                 return
             raise NestingError(f"lane {name!r} was closed, but it is not the open one")
-        self.recorder.settle()
-        now = self.recorder.now()
-        left = "" if failed or self.current is self.lane.root else self.current.name  # type: ignore[union-attr]
+        opened = self._abandon_step()
+        try:
+            self.recorder.settle()
+            now = self.recorder.now()
+        except BaseException:
+            self._resume()
+            raise
+        left = (
+            [] if failed else [*opened, *(one.name for one in chain(self.current) if one.parent is not None)]
+        )
         for stage in chain(self.current):
             stage.tally.add(now - stage.start)
-        self.lane, self.current, self.journaling, since = self._around.pop()
-        self.step = self.lane.step
+        since = self._resume()
         self.shift(now - since, [*chain(self.current), *self._outside(), self.lane.root])
         if self.lane.step.root is None:
             self.overdue_at(now)
         if left:
-            raise NestingError(f"lane {name!r} was closed while stage {left!r} in it is still open")
+            raise NestingError(f"lane {name!r} was closed while {left[0]!r} in it is still open")
+
+    def _resume(self) -> int:
+        """Go on in the lane around; return when it was paused."""
+        self.lane, self.current, self.journaling, self.opened, since = self._around.pop()
+        self.step = self.lane.step
+        return since
 
     def _outside(self) -> list[Any]:
         """The open stages around the open step."""
@@ -210,7 +222,7 @@ class LaneTrack(Track):
         """How long the lane's open visit has lasted, without the lanes inside it; None if shut."""
         if state is self.lane:
             return max(now - state.root.start, 0)
-        for lane, _, _, paused in self._around:
+        for lane, *_, paused in self._around:
             if lane is state:
                 return max(paused - state.root.start, 0)
         return None
@@ -226,7 +238,7 @@ class LaneTrack(Track):
             if not self._around:
                 break
             opened.append(self.lane.name)
-            self.lane, self.current, _, since = self._around.pop()
+            since = self._resume()
             opened += self._abandon_step()
             self.shift(now - since, [*chain(self.current), self.lane.root])
         self.closed = True
@@ -236,5 +248,6 @@ class LaneTrack(Track):
         step = self.lane.step
         if step.root is None:
             return []
-        self.current, step.root, self.journaling = step.outer, None, False
+        root, step.root = step.root, None
+        root.end_step(step.outer, False)
         return ["step"]

@@ -51,10 +51,11 @@ def test_a_timeline_keeps_every_span(visits: list[tuple[int, int]]) -> None:
             closing = buckets.close(number, [tally, late] if late.count else [tally])
             assert closing > number
     for one in (tally, late):
-        line = buckets.timeline(one)
+        line = buckets.timelines([tally, late])[one]
         assert len(line.counts) == len(line.totals_ns) <= LIMIT + 1
         assert (sum(line.counts), sum(line.totals_ns)) == (one.count, one.total) or not late.count
-    assert len(buckets.timeline(tally).counts) == len(buckets.timeline(late).counts)
+    lines = buckets.timelines([tally, late])
+    assert len(lines[tally].counts) == len(lines[late].counts)
 
 
 def test_a_timeline_merges_neighbours_when_it_is_full() -> None:
@@ -62,7 +63,7 @@ def test_a_timeline_merges_neighbours_when_it_is_full() -> None:
     for number in range(1, LIMIT + 1):
         tally.add(number)
         buckets.close(number, [tally])
-    line = buckets.timeline(tally)
+    line = buckets.timelines([tally])[tally]
     assert line.counts == (2,) * (LIMIT // 2)
     assert line.totals_ns[:3] == (3, 7, 11)
 
@@ -97,7 +98,7 @@ def test_steps_leave_nothing_behind(clock: FakeClock) -> None:
     def sizes() -> dict[str, int]:
         root = prof._track.lane.roots["host"]
         return {
-            "buckets": len(root.buckets.timeline(root.tally).counts),
+            "buckets": len(root.buckets.timelines([root.tally])[root.tally].counts),
             "stages": prof._track.stages,
             "nulls": len(prof._track.nulls),
         }

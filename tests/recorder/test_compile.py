@@ -43,3 +43,33 @@ def test_a_compiled_function_with_marks_is_one_graph(clock: FakeClock, state: st
             compiled(torch.ones(2))
         prof.stop()
         assert in_steps(prof.run) == {"forward": (1, 0)}
+
+
+@pytest.mark.parametrize("recording", [False, True])
+def test_tokens_set_inside_a_compiled_function(clock: FakeClock, recording: bool) -> None:
+    torch._dynamo.reset()
+
+    def function(x: Any) -> Any:
+        with rnnprof.step() as step:
+            step.tokens = 3
+            return x + 1
+
+    prof = profile(clock)
+    if recording:
+        prof.start()
+    assert torch.compile(function, backend="eager")(torch.ones(1)).item() == 2
+    prof.stop()
+
+
+def test_a_function_decorated_while_recording_compiles(clock: FakeClock) -> None:
+    torch._dynamo.reset()
+    with profile(clock):
+
+        @rnnprof.stage("late")
+        def late(x: Any) -> Any:
+            return x + 1
+
+        compiled = torch.compile(late, backend="eager", fullgraph=True)
+        assert compiled(torch.ones(1)).item() == 2
+    torch._dynamo.reset()
+    assert compiled(torch.ones(1)).item() == 2

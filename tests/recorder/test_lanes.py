@@ -92,9 +92,7 @@ def test_a_lane_opened_inside_itself(clock: FakeClock) -> None:
 def test_a_lane_closed_over_an_open_stage(clock: FakeClock) -> None:
     with profile(clock) as prof:
         with (
-            pytest.raises(
-                NestingError, match="lane 'evaluate' was closed while stage 'a' in it is still open"
-            ),
+            pytest.raises(NestingError, match="lane 'evaluate' was closed while 'a' in it is still open"),
             prof.lane("evaluate"),
         ):
             prof.stage("a").__enter__()
@@ -102,6 +100,18 @@ def test_a_lane_closed_over_an_open_stage(clock: FakeClock) -> None:
         clock.advance(1)
     assert lane(prof.run, "evaluate").series.total_ns == 2
     assert lane(prof.run, "setup").series.total_ns == 1
+
+
+def test_a_lane_closed_over_an_open_step(clock: FakeClock) -> None:
+    with profile(clock) as prof, prof.step():
+        clock.advance(5)
+        with pytest.raises(NestingError, match="lane 'evaluate' was closed while 'step' in it is still open"):
+            with prof.lane("evaluate"):
+                prof.step().__enter__()
+                clock.advance(2)
+        clock.advance(5)
+    assert steps(prof.run).total_ns == 10
+    assert lane(prof.run, "evaluate").series.total_ns == 2
 
 
 def test_a_lane_that_fails(clock: FakeClock) -> None:

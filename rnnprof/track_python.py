@@ -1,0 +1,145 @@
+"""A thread's position in its tree, in Python. See `_marks.c`, its twin in C."""
+
+from __future__ import annotations
+
+from _thread import get_ident
+from typing import Any
+
+from rnnprof.step_python import Step
+from rnnprof.tally_python import FAR, Tally
+
+JOURNAL_FULL = 1024
+JOURNAL_LIMIT = 65_536
+
+
+class Track:
+    """One thread's position in its tree of stages. `marks.Track` adds what is rare.
+
+    Inside a step spans wait in a journal, so that a step that fails can be dropped whole.
+    """
+
+    def __init__(self) -> None:
+        self.current: Any = None
+        self.owner = get_ident()
+        self.closed = False
+        self.journaling = False
+        self.deadline = FAR
+        self.polling = False
+        self.step: Any = None
+        self._journal: list[tuple[Tally, int]] = []
+        self._kept = 0
+        # Where the entries of the open step begin, and whether another thread may take snapshots,
+        # so that spans are added up at once.
+        self.opened = 0
+        self.eager = False
+
+    def stage(self, name: str) -> Any:
+        """The stage of that name inside the current one."""
+        if get_ident() != self.owner:
+            return self.foreign_stage(name)
+        if self.current is not None and not self.closed and not self.current.muted:
+            found = self.current.children.get(name) if isinstance(name, str) else None
+            if found is not None:
+                return found
+        return self.missing_stage(name)
+
+    def note(self, tally: Tally, ns: int) -> None:
+        """Count a span inside a step, when the step has ended well."""
+        if len(self._journal) >= JOURNAL_LIMIT:
+            self._kept = len(self._journal)
+            self.opened = 0
+            self.flush()
+        self._journal.append((tally, ns))
+
+    def begin(self, root: Any) -> None:
+        """Open a step whose stages hang below this root."""
+        self.journaling = True
+        self.opened = len(self._journal)
+        self.current = root
+        try:
+            root.start = root.clock()
+        except BaseException:
+            self.journaling = False
+            raise
+
+    def finish(self, root: Any, outer: Any, keep: bool) -> int:
+        """Close a step, keep or drop its spans, and return its nanoseconds."""
+        try:
+            ns: int = root.clock() - root.start
+        except BaseException:
+            self.leave(outer)
+            raise
+        self.current = outer
+        self.journaling = False
+        if not keep:
+            self.leave(outer)
+            return ns
+        self.note(root.tally, ns)
+        root.steps += 1
+        if self.opened > self._kept:
+            # A step of a lane inside a step, which may yet fail: only the inner one has ended.
+            for tally, span in self._journal[self.opened :]:
+                tally.add(span)
+            self.leave(outer)
+            return ns
+        self._kept = len(self._journal)
+        if self._kept >= (1 if self.eager else JOURNAL_FULL):
+            self.flush()
+        return ns
+
+    def leave(self, outer: Any) -> None:
+        """Leave the step's tree and forget what it holds."""
+        self.current = outer
+        self.journaling = False
+        del self._journal[self.opened :]
+
+    def flush(self) -> None:
+        """Add up the spans of the steps that ended well."""
+        for tally, ns in self._journal[: self._kept]:
+            tally.add(ns)
+        del self._journal[: self._kept]
+        self.opened = max(self.opened - self._kept, 0)
+        self._kept = 0
+
+    def open_step(self, tokens: int | None) -> Any:
+        """The Step of the open lane, to be opened with that number of tokens."""
+        if get_ident() != self.owner or not isinstance(self.step, Step):
+            return self.foreign_step(tokens)
+        self.step.given = None if tokens is None else self.odd_tokens(tokens)
+        return self.step
+
+    def foreign_stage(self, name: str) -> Any:
+        raise NotImplementedError
+
+    def missing_stage(self, name: str) -> Any:
+        raise NotImplementedError
+
+    def misplaced_enter(self, stage: Any) -> Any:
+        raise NotImplementedError
+
+    def misplaced_exit(self, stage: Any, failed: bool) -> Any:
+        raise NotImplementedError
+
+    def overdue(self, now: int) -> None:
+        raise NotImplementedError
+
+    def foreign_step(self, tokens: int | None) -> Any:
+        raise NotImplementedError
+
+    def misplaced_step(self, step: Any) -> None:
+        raise NotImplementedError
+
+    def deal(self, step: Any) -> None:
+        raise NotImplementedError
+
+    def odd_end(self, step: Any, root: Any, failed: bool) -> None:
+        raise NotImplementedError
+
+    def odd_tokens(self, tokens: Any) -> int:
+        raise NotImplementedError
+
+    def enclosed(self, outer: Any, ns: int) -> None:
+        raise NotImplementedError
+
+    def between_steps(self, now: int) -> None:
+        raise NotImplementedError
