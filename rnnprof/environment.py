@@ -7,6 +7,7 @@ import platform
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,24 +40,23 @@ def collect() -> Json:
         "rnnprof": __version__,
         "python": platform.python_version(),
         "implementation": platform.python_implementation(),
-        "platform": platform.platform(),
-        "machine": platform.machine(),
-        "cpu": _cpu(),
-        "cpu_count": os.cpu_count(),
-        "cpus_usable": _usable(),
-        "command": hide_secrets(_command()),
+        "platform": _ask(platform.platform),
+        "machine": _ask(platform.machine),
+        "cpu": _ask(_cpu),
+        "cpu_count": _ask(os.cpu_count),
+        "cpus_usable": _ask(_usable),
+        "command": _ask(lambda: hide_secrets(_command())),
         "pid": os.getpid(),
-        "git": _git(),
+        "git": _ask(_git),
         "rank": _number("RANK"),
         "world_size": _number("WORLD_SIZE"),
+        "load_average": _ask(_load),
         "env": {
             name: os.environ[name]
             for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OMP_WAIT_POLICY", "CUDA_VISIBLE_DEVICES")
             if name in os.environ
         },
     }
-    if hasattr(os, "getloadavg"):
-        found["load_average"] = [round(load, 2) for load in os.getloadavg()]
     return {key: value for key, value in found.items() if value not in (None, "", {})}
 
 
@@ -66,20 +66,18 @@ def at_end() -> Json:
     torch = sys.modules.get("torch")
     if torch is None:
         return found
-    try:
-        found["torch"] = str(torch.__version__)
-        found["threads"] = torch.get_num_threads()
+    # Of a torch that is half imported or a device that has died, the rest is still worth saving.
+    found["torch"] = _ask(lambda: str(torch.__version__))
+    found["threads"] = _ask(lambda: torch.get_num_threads())
+    initialized = _ask(lambda: torch.cuda.is_initialized())
+    if initialized:
+        found["device"] = _ask(lambda: torch.cuda.get_device_name())
+        found["cuda"] = _ask(lambda: str(torch.version.cuda or torch.version.hip))
+        found["cudnn"] = _ask(lambda: torch.backends.cudnn.version())
+        found["driver"] = _ask(_driver)
+    elif initialized is not None:
         found["device"] = "cpu"
-        if torch.cuda.is_initialized():
-            found["device"] = torch.cuda.get_device_name()
-            found["cuda"] = str(torch.version.cuda or torch.version.hip)
-            found["cudnn"] = torch.backends.cudnn.version()
-            found["driver"] = _driver()
-    except (AttributeError, RuntimeError, AssertionError):
-        # A torch that is half imported or a device that has died: the rest is still worth saving.
-        pass
-    if hasattr(os, "getloadavg"):
-        found["load_average_at_end"] = [round(load, 2) for load in os.getloadavg()]
+    found["load_average_at_end"] = _ask(_load)
     return {key: value for key, value in found.items() if value not in (None, "")}
 
 
@@ -107,18 +105,31 @@ def hide_secrets(arguments: list[str]) -> list[str]:
     return shown
 
 
+def _ask(question: Callable[[], Any]) -> Any:
+    """The answer, or None where there is none: a run is worth more than what is said about it."""
+    try:
+        return question()
+    except Exception:
+        return None
+
+
+def _load() -> list[float] | None:
+    return [round(load, 2) for load in os.getloadavg()] if hasattr(os, "getloadavg") else None
+
+
 def _is_path(text: str) -> bool:
     return "/" in text and os.path.exists(text)
 
 
 def _command() -> list[str]:
     script = sys.argv[0] if sys.argv else ""
-    return [Path(sys.executable).name or "python", script, *sys.argv[1:]] if script else []
+    return [Path(sys.executable or "python").name, script, *sys.argv[1:]] if script else []
 
 
 def _number(name: str) -> int | None:
     text = os.environ.get(name, "")
-    return int(text) if text.isdecimal() else None
+    # A run file holds no longer numbers.
+    return int(text) if text.isdecimal() and len(text) <= 18 else None
 
 
 def _usable() -> int | None:
@@ -128,7 +139,7 @@ def _usable() -> int | None:
 
 def _cpu() -> str:
     try:
-        for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
+        for line in Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     except OSError:
@@ -137,10 +148,7 @@ def _cpu() -> str:
 
 
 def _driver() -> str | None:
-    try:
-        text = Path("/proc/driver/nvidia/version").read_text(errors="replace")
-    except OSError:
-        return None
+    text = Path("/proc/driver/nvidia/version").read_text("utf-8", "replace")
     match = re.search(r"\b(\d+\.\d+(?:\.\d+)?)\b", text)
     return match.group(1) if match else None
 
@@ -159,11 +167,12 @@ def _ask_git(folder: Path, *arguments: str) -> str | None:
         done = subprocess.run(
             ["git", "-C", str(folder), *arguments],
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=2,
             stdin=subprocess.DEVNULL,
             env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
         )
-    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
+    except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip() if done.returncode == 0 else None

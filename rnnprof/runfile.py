@@ -7,6 +7,7 @@ The format and its history are in docs/run-file.md; `run.schema.json` is its JSO
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import stat
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from rnnprof.errors import RunFileError
 from rnnprof.model import Run
-from rnnprof.runcheck import check
+from rnnprof.runcheck import check, shown
 from rnnprof.runlayout import from_json, to_json
 
 
@@ -41,16 +42,20 @@ def load(path: str | Path) -> Run:
         RunFileError: with one line that names the file and the fault.
     """
     path = Path(path)
+    name = shown(path)
     try:
         text = path.read_bytes().decode("utf-8")
     except IsADirectoryError:
-        raise RunFileError(f"{path} is a folder: give the run file in it") from None
+        raise RunFileError(f"{name} is a folder: give the run file in it") from None
     except OSError as error:
-        raise RunFileError(f"cannot read {path}: {error.strerror or error}") from None
-    except ValueError:
-        raise RunFileError(f"{path} is no rnnprof run: it is not text") from None
+        raise RunFileError(f"cannot read {name}: {shown(error.strerror or error)}") from None
+    except UnicodeDecodeError:
+        raise RunFileError(f"{name} is no rnnprof run: it is not text") from None
+    except ValueError as error:
+        # A path that no file can have, such as one with a NUL in it.
+        raise RunFileError(f"cannot read {name}: {shown(error)}") from None
     if not text.strip():
-        raise RunFileError(f"{path} is empty: nothing was saved in it")
+        raise RunFileError(f"{name} is empty: nothing was saved in it")
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -59,7 +64,7 @@ def load(path: str | Path) -> Run:
             if isinstance(error, json.JSONDecodeError)
             else ""
         )
-        raise RunFileError(f"{path} is no complete JSON{place}: it was cut short or is no run") from None
+        raise RunFileError(f"{name} is no complete JSON{place}: it was cut short or is no run") from None
     check(data, path)
     return from_json(data)
 
@@ -68,27 +73,49 @@ def write_atomically(path: Path, text: str) -> None:
     """Write a text file whole or not at all.
 
     Args:
-        path: the file; a link is followed, a device such as ``/dev/stdout`` is written directly.
+        path: the file; a link is followed, a device or pipe such as ``/dev/stdout`` is written
+            directly. An older file keeps its permissions.
         text: its content.
 
     Raises:
         RunFileError: if it cannot be written; an older file is then as it was.
     """
-    target = Path(os.path.realpath(path))
+    try:
+        mode = _mode(path)
+        if mode is not None and stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+        if mode is not None and not stat.S_ISREG(mode):
+            with open(path, "w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+        else:
+            _replace(Path(os.path.realpath(path)), text, mode)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise RunFileError(f"cannot write {shown(path)}: {shown(why)}") from None
+
+
+def _mode(path: Path) -> int | None:
+    """What is at the path, or None. Links are not resolved by name, which a pipe does not have."""
+    try:
+        return os.stat(path).st_mode
+    except FileNotFoundError:
+        return None
+
+
+def _replace(target: Path, text: str, mode: int | None) -> None:
+    """Write beside the target, then rename over it."""
+    if mode is not None and not os.access(target, os.W_OK):
+        raise PermissionError(errno.EACCES, "Permission denied")
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        if target.exists() and not stat.S_ISREG(target.stat().st_mode):
-            if target.is_dir():
-                raise RunFileError(f"cannot write {path}: it is a folder")
-            with open(target, "w", encoding="utf-8") as file:
-                file.write(text)
-            return
-        if target.exists() and not os.access(target, os.W_OK):
-            raise PermissionError(13, "Permission denied")
         with open(temporary, "w", encoding="utf-8", newline="\n") as file:
+            if mode is not None:
+                # Some file systems have no permissions to keep.
+                with contextlib.suppress(OSError):
+                    os.chmod(temporary, stat.S_IMODE(mode))
             file.write(text)
         os.replace(temporary, target)
-    except OSError as error:
+    except (OSError, ValueError):
         with contextlib.suppress(OSError):
             temporary.unlink()
-        raise RunFileError(f"cannot write {path}: {error.strerror or error}") from None
+        raise

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 import rnnprof
-from rnnprof import runcheck, runfile, runlayout
+from rnnprof import histogram, runcheck, runfile, runlayout
 from rnnprof.errors import RunFileError
 from rnnprof.model import Run
 from tests.run_builder import runs, word_language_model
@@ -94,6 +97,9 @@ def series(**changes: Any) -> dict[str, Any]:
     return {"count": 1, "total_ns": 5, "min_ns": 5, "max_ns": 5, "bins": [5], "counts": [1], **changes}
 
 
+EMPTY = {"count": 0, "total_ns": 0, "min_ns": 0, "max_ns": 0}
+
+
 @pytest.mark.parametrize(
     ("lane", "message"),
     [
@@ -119,6 +125,42 @@ def series(**changes: Any) -> dict[str, Any]:
         ),
         (
             {"series": series(), "steps": {"lunch": {"series": series()}}},
+            None,
+        ),
+        ({"series": series(count=0, bins=[], counts=[])}, "train has time but no spans"),
+        (
+            {"series": series(), "steps": {"host": {"series": series(), "wall": EMPTY}}},
+            "the two clocks of train, host steps count 1 and 0 steps",
+        ),
+        *(
+            ({"series": series(**{key: value})}, "a number of train is not written as an integer")
+            for key, value in {"count": 1.0, "total_ns": 5.0, "bins": [5.0], "counts": [1.0]}.items()
+        ),
+        (
+            {"series": series(), "steps": {"host": {"series": series(), "tokens": 1.0}}},
+            "a number of train, host steps is not written as an integer",
+        ),
+        (
+            {
+                "series": series(),
+                "steps": {"host": {"series": series(), "timeline": {"counts": [1.0], "totals_ns": [1]}}},
+            },
+            "a number of train, host steps is not written as an integer",
+        ),
+        (
+            {"series": series(), "stages": [{"name": "a", "series": series(), "steps_ns": 1.0}]},
+            "a number of train, stage 'a' is not written as an integer",
+        ),
+        ({"series": series(total_ns=2**63)}, None),
+        ({"series": series(total_ns=10**400)}, None),
+        ({"series": series(bins=[histogram.index(2**63 - 1) + 1])}, None),
+        (
+            {
+                "series": series(),
+                "steps": {
+                    "host": {"series": series(), "timeline": {"counts": [1] * 1026, "totals_ns": [1] * 1026}}
+                },
+            },
             None,
         ),
     ],
@@ -171,3 +213,35 @@ def test_a_link_is_followed_and_a_device_written(tmp_path: Path) -> None:
         runfile.write_atomically(Path("/dev/null"), "text")
     with pytest.raises(RunFileError, match="it is a folder"):
         runfile.write_atomically(tmp_path, "text")
+
+
+def test_a_path_is_printed_clean_and_short(tmp_path: Path) -> None:
+    for path in (tmp_path / "\x1b[31m\n.json", tmp_path / "/".join(["x" * 200] * 10)):
+        for act in (rnnprof.load, lambda path: runfile.write_atomically(path / "no" / "folder", "")):
+            with pytest.raises(RunFileError) as error:
+                act(path)
+            assert str(error.value).isprintable()
+            assert len(str(error.value)) < 300
+
+
+def test_a_path_that_no_file_can_have() -> None:
+    with pytest.raises(RunFileError, match=r"^cannot read a\\x00b: embedded null byte$"):
+        rnnprof.load("a\0b")
+    with pytest.raises(RunFileError, match=r"^cannot write a\\x00b: .*null"):
+        runfile.write_atomically(Path("a\0b"), "text")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permission bits")
+def test_an_older_file_keeps_its_permissions(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    rnnprof.save(example(), path)
+    path.chmod(0o600)
+    rnnprof.save(example(), path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/stdout"), reason="no /dev/stdout")
+def test_stdout_may_be_a_pipe() -> None:
+    code = "from rnnprof import runfile; runfile.write_atomically(runfile.Path('/dev/stdout'), 'text')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "text", "")

@@ -92,6 +92,10 @@ def _sentence(note: Json) -> str:
 
 
 def _words(value: object) -> str:
-    if isinstance(value, (list, tuple)):
-        return ", ".join(str(part) for part in value)
-    return units.count(value) if isinstance(value, int) else str(value)
+    try:
+        if isinstance(value, (list, tuple)):
+            return ", ".join(str(part) for part in value)
+        return units.count(value) if isinstance(value, int) else str(value)
+    except (OverflowError, RecursionError, ValueError):
+        # No number that was counted, and nothing that rnnprof wrote.
+        return "?"

@@ -70,6 +70,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         RnnprofError: an option makes no sense, or the files cannot be written.
     """
+    report.need_stdout()
     try:
         with warnings.catch_warnings():
             # Without NumPy torch warns at its import; the demo has no use for NumPy.
@@ -116,8 +117,8 @@ def demonstrate(program: ModuleType, argv: list[str], out: Path) -> int:
     for name in FIGURES:
         show(path, "-o", str(out / name))
     show(path)
-    print("\nWritten: " + ", ".join(str(out / name) for name in ("run.json", *FIGURES)) + "\n")
-    print(what_next(out))
+    written = ", ".join(str(out / name) for name in ("run.json", *FIGURES))
+    report.say(f"\nWritten: {written}\n\n{what_next(out)}\n")
     return 130 if interrupted else 0
 
 

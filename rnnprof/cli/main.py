@@ -11,11 +11,15 @@ from collections.abc import Sequence
 from rnnprof._version import __version__
 from rnnprof.cli import COMMANDS
 from rnnprof.errors import RnnprofError
+from rnnprof.units import visible
 
 FAILED = 2
 INTERRUPTED = 130
 NO_READER = 141
 """Exit codes; the last two are those of a shell for SIGINT and SIGPIPE."""
+
+LONGEST = 500
+"""Characters of an error's line; a path may have thousands."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,7 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         code = _run(words)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return code
     except RnnprofError as error:
         return _complain(str(error))
@@ -70,5 +75,8 @@ def _run(words: list[str]) -> int:
 
 
 def _complain(message: str) -> int:
-    print("rnnprof: error: " + " ".join(message.split()), file=sys.stderr)
+    line = visible(" ".join(message.split()))
+    cut = line if len(line) <= LONGEST else line[:LONGEST] + "..."
+    if sys.stderr is not None:
+        print(f"rnnprof: error: {cut}", file=sys.stderr)
     return FAILED

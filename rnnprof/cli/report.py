@@ -76,6 +76,8 @@ def run(args: argparse.Namespace) -> int:
     form = args.format or _form_of(args.output)
     if args.width is not None and args.width < NARROWEST:
         raise UsageError(f"--width {args.width} is too narrow: give {NARROWEST} or more")
+    if args.output is None:
+        need_stdout()
     recorded = runfile.load(args.file)
     if args.output is not None and _same_file(args.file, args.output):
         raise UsageError(f"-o {args.output} would overwrite the run itself: give another name")
@@ -88,8 +90,23 @@ def run(args: argparse.Namespace) -> int:
         )
         return 0
     ascii_only = not _can_print(NOT_ASCII)
-    sys.stdout.write(_printable(_render(result, form, _width(args.width), _color(args.color), ascii_only)))
+    say(_render(result, form, _width(args.width), _color(args.color), ascii_only))
     return 0
+
+
+def need_stdout() -> None:
+    """Raise UsageError if the program was started with stdout closed."""
+    if sys.stdout is None:
+        raise UsageError("stdout is closed: there is nowhere to print")
+
+
+def say(words: str) -> None:
+    """Write to stdout, whatever its encoding.
+
+    Args:
+        words: what to write, newlines included. What stdout cannot write becomes ASCII or ``?``.
+    """
+    sys.stdout.write(_printable(words))
 
 
 def _render(result: Breakdown, form: str, width: int, color: bool, ascii_only: bool) -> str:

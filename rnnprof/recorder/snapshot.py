@@ -57,9 +57,11 @@ def stages(
 def steps(root: Root) -> Steps:
     """The steps of one kind as they are saved."""
     lines = root.buckets.timelines([root.tally, *tallies(root)])
+    spans = series(root.tally)
     return Steps(
-        series=series(root.tally),
-        wall=series(root.wall),
+        series=spans,
+        # Taken once where it is the same: another thread may be stepping meanwhile.
+        wall=spans if root.wall is root.tally else series(root.wall),
         timeline=lines[root.tally],
         tokens=root.tokens,
         token_ns=root.token_ns,

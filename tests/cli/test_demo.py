@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -215,3 +216,11 @@ def test_progress_speaks_ten_times() -> None:
         bar(done, 250)
     assert seen == list(range(25, 251, 25))
     assert (bar.done, bar.planned) == (250, 250)
+
+
+def test_any_encoding_of_stdout_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    out = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, encoding="ascii", newline="\n"))
+    assert run("--quick", "--out", str(tmp_path / "ü")) == 0
+    assert b"?/run.json" in out.getvalue()

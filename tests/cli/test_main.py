@@ -108,3 +108,28 @@ def test_the_module_is_a_program(saved: str) -> None:
     done = python("-m", "rnnprof", "report", saved, PYTHONIOENCODING="utf-8")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("main.py --epochs 1 --model LSTM\n")
+
+
+CLOSED = """
+import json, sys
+sys.stdout = None
+from rnnprof.cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_closed_stdout_is_one_line(saved: str) -> None:
+    for words in (["report", saved], ["demo", "--quick"]):
+        done = python("-c", CLOSED, *words)
+        line = "rnnprof: error: stdout is closed: there is nowhere to print\n"
+        assert (done.returncode, done.stderr) == (2, line)
+    done = python("-c", CLOSED, "report", saved, "-o", saved + ".csv")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_error_is_one_short_clean_line(capsys: pytest.CaptureFixture[str], saved: str) -> None:
+    assert main(["report", saved, "-o", "\x1b[31m\n" + "x" * 5000]) == 2
+    err = capsys.readouterr().err
+    assert err.endswith("\n")
+    assert err[:-1].isprintable()
+    assert len(err) < 600

@@ -12,6 +12,7 @@ from rnnprof import runfile
 from rnnprof.analysis.breakdown import breakdown
 from rnnprof.cli import report
 from rnnprof.cli.main import main
+from rnnprof.model import Lane, Series, Stage, Steps, Timeline
 from rnnprof.renderers import flowchart, json_report, table
 from tests.run_builder import lane_of, run_of, word_language_model
 
@@ -191,3 +192,22 @@ def test_ctrl_c_exits_with_130(
     monkeypatch.setattr(runfile, "load", interrupted)
     assert main(["report", saved]) == 130
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("form", [*report.TABLES, *report.FLOWCHARTS])
+@pytest.mark.parametrize("by", ["step", "run"])
+def test_the_most_that_a_run_may_hold(
+    form: str, by: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    most = 2**63 - 1
+    series = Series(most, most, 0, most, (0, 3711), (1, 1))
+    stages: tuple[Stage, ...] = ()
+    for _ in range(80):
+        stages = (Stage("a", series, stages=stages),)
+    line = Timeline((most,) * 1025, (most,) * 1025)
+    steps = {kind: Steps(series, series, line, most, most, stages) for kind in ("host", "control")}
+    lanes = [Lane("train", False, series, stages, steps), Lane("thread", True, series, stages, steps)]
+    notes = ({"code": "aborted_steps", "count": 10**400},)
+    runfile.save(run_of(lanes, wall_ns=most, notes=notes), tmp_path / "run.json")
+    assert main(["report", str(tmp_path / "run.json"), "--format", form, "--by", by]) == 0
+    assert capsys.readouterr().err == ""
