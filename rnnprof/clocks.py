@@ -172,11 +172,19 @@ def find_device(initialised: bool = True) -> Device | None:
     kind = accelerator.current_accelerator().type
     if kind == "cuda":
         return None
-    module = getattr(torch, kind, None)
-    started = getattr(module, "is_initialized", None)
-    if initialised and started is not None and not started():
+    if initialised and not _in_use(getattr(torch, kind, None)):
         return None
     return OtherDevice(kind)
+
+
+def _in_use(module: Any) -> bool:
+    """Whether the program has used an accelerator that it has, as far as its module says."""
+    started = getattr(module, "is_initialized", None)
+    if started is not None:
+        return bool(started())
+    # torch.mps keeps no such flag.
+    allocated = getattr(module, "current_allocated_memory", None)
+    return allocated is not None and allocated() > 0
 
 
 def need_device(clock: str) -> Device:
