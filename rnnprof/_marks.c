@@ -171,22 +171,27 @@ typedef struct {
 
 struct Stage {
     PyObject_HEAD
-    PyObject *name;
-    Track *track;       /* owned */
-    Stage *parent;      /* owned or NULL */
-    PyObject *children; /* dict of name -> Stage or NoStage */
-    Tally *tally;
+    /* What every visit touches comes first, to lie in few cache lines. */
+    Track *track;    /* owned */
+    Stage *parent;   /* owned or NULL */
     PyObject *clock; /* callable, or NULL for the native clock */
+    Tally *tally;
     int64_t start;
     char muted;
     char uncounted; /* not in the tree: its spans go nowhere */
-    char special; /* timed in Python: a stage by its subclass, a root by `begin_step`, `end_step` */
+    char special;   /* timed in Python: a stage by its subclass, a root by `begin_step`, `end_step` */
+    PyObject *name;
+    /* The stages of a loop follow each other in the same order: which child is asked for next is
+     * guessed from the last time, and the dict is asked only where the guess is wrong. Borrowed
+     * from `children`, which loses none. */
+    Stage *expected, *last, *first; /* of the children: asked for next, left last, asked for first */
+    Stage *next;                    /* the sibling that was asked for after it */
+    PyObject *children;             /* dict of name -> Stage or NoStage */
     /* only in the root of a step: */
     int64_t steps;   /* steps that ended well */
     int64_t closing; /* at so many steps the bucket of its timeline is full */
     int64_t tokens, token_ns;
 };
-
 /* Between operators that empty the caches it is cheaper to write spans one after the other than to
  * visit every tally at the end of each step; this many entries, 16 kB, are added up at a time. */
 #define JOURNAL_FULL 1024
@@ -274,6 +279,25 @@ is_foreign(Track *track)
     return PyThread_get_thread_ident() != track->owner;
 }
 
+/* The stage is entered: guess that the first child comes first again. */
+static void
+expect_first(Stage *stage)
+{
+    stage->last = NULL;
+    stage->expected = stage->first;
+}
+
+/* The stage is left: guess that what followed it last time follows again. */
+static void
+expect_after(Stage *stage)
+{
+    Stage *parent = stage->parent;
+    if (parent != NULL) {
+        parent->last = stage;
+        parent->expected = stage->next;
+    }
+}
+
 /* A stage object may be kept and entered anywhere: then it stands for the stage of its name there. */
 static Stage *
 stage_here(Stage *self)
@@ -302,6 +326,7 @@ Stage_enter(Stage *self, PyObject *Py_UNUSED(ignored))
             return call((PyObject *)track, "misplaced_enter", (PyObject *)self);
     }
     set_current(track, stage);
+    expect_first(stage);
     if (now(stage, &stage->start) < 0) {
         set_current(track, stage->parent);
         return NULL;
@@ -334,6 +359,8 @@ Stage_exit(Stage *self, PyObject *const *args, Py_ssize_t count)
     Py_INCREF(stage);
     int status = now(stage, &end);
     set_current(track, stage->parent);
+    if (!stage->uncounted)
+        expect_after(stage);
     if (status == 0 && !stage->uncounted)
         status = note(track, stage->tally, end - stage->start);
     Py_DECREF(stage);
@@ -471,10 +498,20 @@ Track_stage(Track *self, PyObject *name)
 {
     if (is_foreign(self))
         return call((PyObject *)self, "foreign_stage", (PyObject *)name);
-    if (self->current != NULL && !self->closed && !self->current->muted && PyUnicode_Check(name)) {
-        PyObject *stage = PyDict_GetItemWithError(self->current->children, name);
-        if (stage != NULL)
+    Stage *current = self->current;
+    if (current != NULL && !self->closed && !current->muted && PyUnicode_Check(name)) {
+        if (current->expected != NULL && current->expected->name == name)
+            return Py_NewRef((PyObject *)current->expected);
+        PyObject *stage = PyDict_GetItemWithError(current->children, name);
+        if (stage != NULL) {
+            if (PyObject_TypeCheck(stage, &StageType)) {
+                if (current->last != NULL)
+                    current->last->next = (Stage *)stage;
+                else
+                    current->first = (Stage *)stage;
+            }
             return Py_NewRef(stage);
+        }
         if (PyErr_Occurred())
             return NULL;
     }
@@ -487,6 +524,7 @@ begin(Track *self, Stage *root)
     self->journaling = 1;
     self->opened = self->length;
     set_current(self, root);
+    expect_first(root);
     if (now(root, &root->start) == 0)
         return 0;
     self->journaling = 0;

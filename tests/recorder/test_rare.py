@@ -63,6 +63,42 @@ def test_threads_that_step_are_all_counted_while_snapshots_are_taken() -> None:
     assert sum(stage.series.count for stage in found.stages) == 9_000
 
 
+def test_a_kept_object_open_on_two_threads(clock: FakeClock) -> None:
+    def work() -> None:
+        with kept:
+            clock.advance(3)
+
+    with profile(clock) as prof:
+        kept = prof.stage("shared")
+        with kept:
+            clock.advance(1)
+            thread = threading.Thread(target=work, name="other")
+            thread.start()
+            thread.join()
+            clock.advance(1)
+    assert outside(prof.run, "setup") == {"shared": (1, 5)}
+    assert outside(prof.run, "thread other") == {"shared": (1, 3)}
+
+
+def test_stages_in_another_order_each_time(clock: FakeClock) -> None:
+    """The compiled part guesses which stage comes next."""
+    orders = ("abc", "cab", "aab", "b", "", "acacac", "cba")
+    with profile(clock) as prof:
+        for i in range(200):
+            with prof.step():
+                for name in orders[i % 7]:
+                    with prof.stage(name):
+                        clock.advance(ord(name))
+                        for inner in orders[(i + ord(name)) % 7]:
+                            with rnnprof.stage("x" + inner):
+                                clock.advance(1)
+    found = in_steps(prof.run)
+    for name in "abc":
+        times = sum(orders[i % 7].count(name) for i in range(200))
+        inside = sum(orders[i % 7].count(name) * len(orders[(i + ord(name)) % 7]) for i in range(200))
+        assert found[name] == (times, times * ord(name) + inside)
+
+
 def test_a_lane_on_a_thread_is_beside_the_run(clock: FakeClock) -> None:
     def work() -> None:
         with prof.lane("evaluate"), prof.stage("a"):
