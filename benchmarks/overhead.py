@@ -285,6 +285,55 @@ def in_place(steps: int) -> None:
     print(f"  rnnprof adds x {ours[0] / hand[0]:.2f} ({low:.2f} to {high:.2f}) what marks by hand add")
 
 
+def emptied(rounds: int) -> None:
+    """Print the same with a copy of 2 MiB in place of each operator: its time hardly varies."""
+    source, target = bytes(2 << 20), memoryview(bytearray(2 << 20))
+
+    def work() -> None:
+        target[:] = source
+
+    prof = rnnprof.profile(None, warmup=0, control_every=0).start()
+    spans: dict[str, list[float]] = {name: [] for name in STAGES}
+    scope = {"prof": prof, "work": work, "time": time, "spans": spans}
+    by_hand = [
+        line
+        for name in STAGES
+        for line in ("t = time.perf_counter()", "work()", f'spans["{name}"].append(time.perf_counter() - t)')
+    ]
+    marked = [line for name in STAGES for line in (f'    with prof.stage("{name}"):', "        work()")]
+    bodies = {
+        "none": ["work()"] * len(STAGES),
+        "none again": ["work()"] * len(STAGES),
+        "by hand, perf_counter": ["begin = time.perf_counter()", *by_hand, "time.perf_counter() - begin"],
+        "rnnprof": ["with prof.step(tokens=700):", *marked],
+    }
+    variants = {}
+    for name, lines in bodies.items():
+        local: dict[str, Any] = dict(scope)
+        exec("def step():\n    " + "\n    ".join(lines), local)  # the lines are those above
+        variants[name] = local["step"]
+    names, dice = list(variants), random.Random(0)
+    times: dict[str, list[float]] = {name: [] for name in names}
+    for _ in range(rounds):
+        dice.shuffle(names)
+        for name in names:
+            start = perf_counter_ns()
+            variants[name]()
+            times[name].append((perf_counter_ns() - start) / 1000)
+    prof.stop()
+    print(f"\nBetween copies of 2 MiB that empty the caches, {rounds:,} rounds in turn:")
+    plain = [(a + b) / 2 for a, b in zip(times["none"], times["none again"], strict=True)]
+    added = {
+        name: median_with_interval([a - b for a, b in zip(times[name], plain, strict=True)])
+        for name in variants
+    }
+    for name, (middle, low, high) in added.items():
+        print(f"  {name:24s} adds {middle:6.2f} µs ({low:.2f} to {high:.2f})")
+    hand, ours = added["by hand, perf_counter"], added["rnnprof"]
+    ends = f"{ours[1] / hand[2]:.2f} to {ours[2] / hand[1]:.2f}"
+    print(f"  rnnprof adds x {ours[0] / hand[0]:.2f} ({ends}) what marks by hand add")
+
+
 def main() -> None:
     """Run both parts."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -298,6 +347,7 @@ def main() -> None:
         options.rounds, options.count, options.steps = 5, 800, 2 * BLOCK
     print(machine())
     tight(options.rounds, options.count)
+    emptied(options.rounds * 20)
     if not options.no_torch:
         in_place(options.steps)
 
