@@ -1,15 +1,9 @@
-"""The words of a training loop: names of lanes, kinds of step, and the well-known stages."""
+"""The words of a training loop: kinds of step that measure, and the well-known stages."""
 
 from __future__ import annotations
 
-LANES = ("setup", "train", "evaluate")
-"""The top-level parts of a program, in the order in which they are shown."""
-
-KINDS = ("warmup", "control", "host", "sync", "event")
-"""How a step was timed. See docs/architecture.md, "Kinds of step"."""
-
 MEASURED = ("event", "sync", "host")
-"""The kinds that measure stages, the most trustworthy first."""
+"""The kinds of step that measure stages, the most trustworthy first."""
 
 OTHER = "other"
 """The remainder of a step, lane or run: time that no stage claims."""

@@ -39,7 +39,6 @@ class StageRow:
         interval_ns: 95 % confidence interval of the mean span, or None when too short to tell.
         share_interval: 95 % confidence interval of the share in its step, or None.
         per_step_ns: mean time in one step with children; outside steps the mean span.
-        leaf: whether it has no child stages.
         remainder: whether it is the time that no stage claims, not a stage of the user's.
     """
 
@@ -62,7 +61,6 @@ class StageRow:
     interval_ns: Interval | None = None
     share_interval: Interval | None = None
     per_step_ns: float = 0.0
-    leaf: bool = True
     remainder: bool = False
 
     @property

@@ -127,7 +127,6 @@ def _rows(stages: Sequence[Stage], lane: str, steps: Steps | None, above: tuple[
             min_ns=series.min_ns if many else None,
             max_ns=series.max_ns if many else None,
             per_step_ns=total / steps.series.count if steps else series.mean_ns,
-            leaf=not stage.stages,
         )
         if steps is not None:
             share, _ = _own_intervals(stage.timeline, stage.stages, steps)

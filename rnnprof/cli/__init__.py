@@ -4,5 +4,5 @@ COMMANDS = {
     "report": "print where the time of a recorded run went, or draw it as a flowchart",
     "demo": "profile a small recurrent language model and show the report (about a minute; needs torch)",
 }
-"""Every subcommand and its help. A module of the same name holds ``NAME``, ``HELP``,
-``add_arguments(parser)`` and ``run(args) -> int``."""
+"""Every subcommand and its help. A module of the same name holds ``add_arguments(parser)`` and
+``run(args) -> int``."""

@@ -13,11 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-from rnnprof.cli import COMMANDS, report
+from rnnprof.cli import report
 from rnnprof.errors import UsageError
-
-NAME = "demo"
-HELP = COMMANDS[NAME]
 
 MODELS = ("RNN_TANH", "RNN_RELU", "LSTM", "GRU", "Transformer")
 RATES = {"RNN_TANH": "1", "RNN_RELU": "1", "LSTM": "20", "GRU": "5", "Transformer": "1"}

@@ -11,12 +11,9 @@ from pathlib import Path
 from rnnprof import runfile
 from rnnprof.analysis.breakdown import breakdown
 from rnnprof.analysis.result import Breakdown
-from rnnprof.cli import COMMANDS
 from rnnprof.errors import UsageError
 from rnnprof.renderers.table.model import ASCII, NARROWEST
 
-NAME = "report"
-HELP = COMMANDS[NAME]
 WIDTH = 80
 """Width of a report that does not go to a terminal."""
 

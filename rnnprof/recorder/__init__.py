@@ -114,9 +114,13 @@ class Recorder:
         # Stages outside steps are rare enough to synchronize at both ends.
         self._sync = SyncClock(self._device, self._host)
 
-    def kinds_for(self, lane: str) -> list[str]:
+    def kinds_for(self, lane: str, thread: bool) -> list[str]:
         """The kinds of the next steps in a lane: only training has warmup and control."""
-        return self.schedule.block() if lane == "train" else [self.schedule.main] * 16
+        if lane == "train":
+            return self.schedule.block()
+        # The queue of events is the main thread's; the steps of others synchronize.
+        main = "sync" if thread and self.queue is not None else self.schedule.main
+        return [main] * 16
 
     def new_root(self, track: LaneTrack, kind: str) -> Root:
         """The root for steps of one kind, timed as that kind is."""

@@ -38,12 +38,12 @@ class LaneState:
     def next_roots(self) -> list[Root]:
         """The roots of the next steps, of the kinds that the schedule deals; the first one last."""
         recorder = self.track.recorder
-        if recorder.queue is None:
-            kinds = recorder.kinds_for(self.name)
+        if recorder.queue is None or self.thread:
+            kinds = recorder.kinds_for(self.name, self.thread)
             roots = {kind: self._root(kind) for kind in set(kinds)}
             return [roots[kind] for kind in kinds]
         if not self.kinds:
-            self.kinds = recorder.kinds_for(self.name)
+            self.kinds = recorder.kinds_for(self.name, self.thread)
         kind = self.kinds.pop()
         return [self._root("host" if recorder.queue.full else kind)]
 

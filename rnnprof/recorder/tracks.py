@@ -70,7 +70,7 @@ class LaneTrack(Track):
     def deal(self, step: Step) -> None:
         """Choose the kinds of the steps that come now; the first step ends the set-up."""
         self.recorder.meet_device()
-        self.polling = self.recorder.queue is not None
+        self.polling = self.recorder.queue is not None and not self.beside
         if self._implicit and not self._around and self.lane.name == "setup":
             self._switch("train")
         step.deck.extend(self.lane.next_roots())
@@ -112,9 +112,8 @@ class LaneTrack(Track):
 
     def between_steps(self, now: int) -> None:
         """The end of a step is the time for everything that must not be in one."""
-        queue = self.recorder.queue
-        if queue is not None:
-            queue.poll()
+        if self.polling:
+            self.recorder.queue.poll()
         self.overdue_at(now)
 
     # ---- lanes ------------------------------------------------------------------------------

@@ -50,7 +50,6 @@ def render(breakdown: Breakdown) -> str:
 
 def _row(row: StageRow | LaneRow) -> dict[str, Any]:
     content = dataclasses.asdict(row)
-    content.pop("leaf", None)
     if row.share is None:
         content |= {key: None for key in ("percent", "total_percent") if key in content}
     return content

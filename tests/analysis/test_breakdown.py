@@ -48,11 +48,10 @@ def test_self_and_total_times_of_a_step() -> None:
         100 * MS,
         300 * MS,
     )
-    assert (forward.count, forward.mean_ns, forward.per_step_ns, forward.leaf) == (
+    assert (forward.count, forward.mean_ns, forward.per_step_ns) == (
         10,
         30 * MS,
         30 * MS,
-        False,
     )
     assert (forward.min_ns, forward.median_ns, forward.p95_ns, forward.max_ns) == (30 * MS,) * 4
     assert forward.interval_ns == (30 * MS, 30 * MS)

@@ -52,9 +52,8 @@ def test_arguments_that_make_no_sense(argv: list[str], capsys: pytest.CaptureFix
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_has_a_module_that_says_the_same(name: str) -> None:
+def test_every_command_has_a_module(name: str) -> None:
     module = importlib.import_module(f"rnnprof.cli.{name}")
-    assert (name, COMMANDS[name]) == (module.NAME, module.HELP)
     assert callable(module.add_arguments)
     assert callable(module.run)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from helpers import in_steps, lane, outside, profile, steps
 
@@ -114,6 +116,22 @@ def test_a_lane_inside_a_step_timed_by_events_drops_the_step(clock: FakeClock) -
                         device.launch(1000)
     assert steps(prof.run, "event").count == 2
     assert in_steps(prof.run, "event") == {"forward": (2, 20)}
+
+
+def test_steps_of_other_threads_leave_the_events_to_the_main_one(clock: FakeClock) -> None:
+    def work() -> None:
+        with prof.step(), prof.stage("b"):
+            device.launch(30)
+
+    device = FakeDevice(clock)
+    with profile("event", device=device) as prof:
+        with prof.step(), prof.stage("a"):
+            device.launch(10)
+            thread = threading.Thread(target=work, name="other")
+            thread.start()
+            thread.join()
+    assert in_steps(prof.run, "event") == {"a": (1, 40)}
+    assert in_steps(prof.run, "sync", "thread other") == {"b": (1, 30)}
 
 
 def test_stages_outside_steps_synchronize_once_the_device_is_known(clock: FakeClock) -> None:

@@ -112,8 +112,7 @@ def _rows(lane: L, stage: S, above: tuple[str, ...], inside: bool) -> list[Stage
     own = round(stage.ms * MS * count)
     total = own + sum(row.self_ns for row in inner)
     mean = total / count if count else 0.0
-    row = StageRow(stage.name, path, lane.name, inside, count, own, total, mean_ns=mean, per_step_ns=mean,
-                   leaf=not inner)  # fmt: skip
+    row = StageRow(stage.name, path, lane.name, inside, count, own, total, mean_ns=mean, per_step_ns=mean)
     return [row, *inner]
 
 
