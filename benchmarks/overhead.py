@@ -106,6 +106,52 @@ def seven_stages(prof: rnnprof.profile) -> Callable[[int], float]:
     return timed
 
 
+def seven_marks(prof: rnnprof.profile) -> Callable[[int], float]:
+    """The same step divided by boundary marks, as `rnnprof run` writes them; time for each stage."""
+    a, b, c, d, e, f, g = map(marks.Mark, STAGES)
+
+    def timed(count: int) -> float:
+        count //= 8
+        start = perf_counter_ns()
+        for _ in range(count):
+            with prof.step(tokens=700):
+                a()
+                b()
+                c()
+                d()
+                e()
+                f()
+                g()
+        return (perf_counter_ns() - start) / count / 7
+
+    return timed
+
+
+def boundaries(prof: rnnprof.profile) -> Callable[[int], float]:
+    """Marks alone inside a step: each ends a stage and begins the next."""
+    a, b = marks.Mark("forward"), marks.Mark("backward")
+
+    def timed(count: int) -> float:
+        count //= 2
+        with prof.step():
+            start = perf_counter_ns()
+            for _ in range(count):
+                a()
+                b()
+            return (perf_counter_ns() - start) / count / 2
+
+    return timed
+
+
+def idle_mark(count: int) -> float:
+    """A mark where nothing records."""
+    mark = marks.Mark("forward")
+    start = perf_counter_ns()
+    for _ in range(count):
+        mark()
+    return (perf_counter_ns() - start) / count
+
+
 def tight(rounds: int, count: int) -> None:
     """Print the table of the tight loop."""
     prof = rnnprof.profile(None, control_every=0, warmup=0).start()
@@ -116,6 +162,8 @@ def tight(rounds: int, count: int) -> None:
         "rnnprof.stage(name)": one_stage(rnnprof.stage),
         "stage bound early": bound_early(prof.stage("early")),
         "step of seven stages, each": seven_stages(prof),
+        "boundary mark in a step": boundaries(prof),
+        "step of seven boundary marks, each": seven_marks(prof),
         "contextlib.nullcontext()": one_stage(lambda name: contextlib.nullcontext()),
     }
     with contextlib.suppress(ImportError):
@@ -124,7 +172,11 @@ def tight(rounds: int, count: int) -> None:
         recording["torch record_function(name)"] = one_stage(record_function)
     found = interleaved(recording, rounds, count)
     prof.stop()
-    idle = {"bare ": bare, "rnnprof.stage(name), no profile": one_stage(rnnprof.stage)}
+    idle = {
+        "bare ": bare,
+        "rnnprof.stage(name), no profile": one_stage(rnnprof.stage),
+        "boundary mark, no profile": idle_mark,
+    }
     found |= interleaved(idle, rounds, count)
     print(f"In a tight loop, {rounds} rounds of {count:,}; marks in {'C' if marks.NATIVE else 'Python'}:")
     for name, values in found.items():

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from rnnprof.active import lane, stage, step, steps
     from rnnprof.analysis.breakdown import breakdown
     from rnnprof.errors import NestingError, RnnprofError, RunFileError, UsageError
+    from rnnprof.instrument.attach import attach
+    from rnnprof.instrument.wrap import instrument
     from rnnprof.profiler import profile
     from rnnprof.runfile import load, save
 
@@ -24,7 +26,9 @@ _WHERE = {
     "RunFileError": "rnnprof.errors",
     "UsageError": "rnnprof.errors",
     "__version__": "rnnprof._version",
+    "attach": "rnnprof.instrument.attach",
     "breakdown": "rnnprof.analysis.breakdown",
+    "instrument": "rnnprof.instrument.wrap",
     "lane": "rnnprof.active",
     "load": "rnnprof.runfile",
     "profile": "rnnprof.profiler",
@@ -40,7 +44,9 @@ __all__ = [
     "RunFileError",
     "UsageError",
     "__version__",
+    "attach",
     "breakdown",
+    "instrument",
     "lane",
     "load",
     "profile",

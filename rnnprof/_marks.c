@@ -180,6 +180,7 @@ struct Stage {
     char muted;
     char uncounted; /* not in the tree: its spans go nowhere */
     char special;   /* timed in Python: a stage by its subclass, a root by `begin_step`, `end_step` */
+    char flat;      /* opened by a Mark: the next one ends it, or the end of its step or lane */
     PyObject *name;
     /* The stages of a loop follow each other in the same order: which child is asked for next is
      * guessed from the last time, and the dict is asked only where the guess is wrong. Borrowed
@@ -327,6 +328,7 @@ Stage_enter(Stage *self, PyObject *Py_UNUSED(ignored))
     }
     set_current(track, stage);
     expect_first(stage);
+    stage->flat = 0;
     if (now(stage, &stage->start) < 0) {
         set_current(track, stage->parent);
         return NULL;
@@ -335,10 +337,17 @@ Stage_enter(Stage *self, PyObject *Py_UNUSED(ignored))
 }
 
 static int
+same_name(PyObject *one, PyObject *other)
+{
+    return one == other || (PyUnicode_GET_LENGTH(one) == PyUnicode_GET_LENGTH(other) &&
+                            PyUnicode_Compare(one, other) == 0);
+}
+
+static int
 stands_for(Stage *self, Stage *current)
 {
     return current != NULL && current->parent != NULL && !current->special &&
-           (current->name == self->name || PyUnicode_Compare(current->name, self->name) == 0);
+           same_name(current->name, self->name);
 }
 
 static PyObject *
@@ -384,6 +393,7 @@ Stage_open(Stage *self, PyObject *Py_UNUSED(ignored))
     if (track->current != self->parent || track->closed || is_foreign(track))
         Py_RETURN_FALSE;
     set_current(track, self);
+    self->flat = 0;
     Py_RETURN_TRUE;
 }
 
@@ -473,6 +483,7 @@ static PyMemberDef Stage_members[] = {
     {"muted", T_BOOL, offsetof(Stage, muted), 0, NULL},
     {"uncounted", T_BOOL, offsetof(Stage, uncounted), 0, NULL},
     {"special", T_BOOL, offsetof(Stage, special), 0, NULL},
+    {"flat", T_BOOL, offsetof(Stage, flat), 0, NULL},
     {"steps", T_LONGLONG, offsetof(Stage, steps), READONLY, NULL},
     {"closing", T_LONGLONG, offsetof(Stage, closing), 0, NULL},
     {"tokens", T_LONGLONG, offsetof(Stage, tokens), 0, NULL},
@@ -493,29 +504,120 @@ static PyTypeObject StageType = {
     .tp_members = Stage_members,
 };
 
+/* The Stage or NoStage of that name inside the current stage, wrongly guessed; a new reference. */
+static PyObject *
+find_child(Track *self, Stage *current, PyObject *name)
+{
+    PyObject *stage = PyDict_GetItemWithError(current->children, name);
+    if (stage != NULL) {
+        if (PyObject_TypeCheck(stage, &StageType)) {
+            if (current->last != NULL)
+                current->last->next = (Stage *)stage;
+            else
+                current->first = (Stage *)stage;
+        }
+        return Py_NewRef(stage);
+    }
+    return PyErr_Occurred() ? NULL : call((PyObject *)self, "missing_stage", name);
+}
+
+static inline PyObject *
+child(Track *self, Stage *current, PyObject *name)
+{
+    if (current->expected != NULL && current->expected->name == name)
+        return Py_NewRef((PyObject *)current->expected);
+    return find_child(self, current, name);
+}
+
 static PyObject *
 Track_stage(Track *self, PyObject *name)
 {
     if (is_foreign(self))
         return call((PyObject *)self, "foreign_stage", (PyObject *)name);
     Stage *current = self->current;
-    if (current != NULL && !self->closed && !current->muted && PyUnicode_Check(name)) {
-        if (current->expected != NULL && current->expected->name == name)
-            return Py_NewRef((PyObject *)current->expected);
-        PyObject *stage = PyDict_GetItemWithError(current->children, name);
-        if (stage != NULL) {
-            if (PyObject_TypeCheck(stage, &StageType)) {
-                if (current->last != NULL)
-                    current->last->next = (Stage *)stage;
-                else
-                    current->first = (Stage *)stage;
-            }
-            return Py_NewRef(stage);
-        }
-        if (PyErr_Occurred())
-            return NULL;
-    }
+    if (current != NULL && !self->closed && !current->muted && PyUnicode_Check(name))
+        return child(self, current, name);
     return call((PyObject *)self, "missing_stage", (PyObject *)name);
+}
+
+static int
+call_and_drop(PyObject *result)
+{
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
+
+/* The current stage where a Mark opened it in that root, or NULL. */
+static Stage *
+flat_stage(Track *self, Stage *root)
+{
+    Stage *current = self->current;
+    return current != NULL && current->flat && current->parent == root ? current : NULL;
+}
+
+static PyObject *
+Track_flat_stage(Track *self, PyObject *root)
+{
+    Stage *flat = flat_stage(self, (Stage *)root);
+    return Py_NewRef(flat ? (PyObject *)flat : Py_None);
+}
+
+/* End the flat stage that is open and begin the one of that name, or none: both at one reading. */
+static int
+boundary(Track *self, PyObject *name)
+{
+    Stage *current = self->current, *flat = NULL, *root = current;
+    if (self->closed)
+        return 0;
+    if (is_foreign(self))
+        return call_and_drop(call((PyObject *)self, "foreign_mark", name));
+    if (current == NULL || current->muted)
+        return 0;
+    if (current->flat) {
+        if (name != Py_None && same_name(current->name, name))
+            return 0;
+        flat = current;
+        root = current->parent;
+    }
+    else if (current->parent != NULL || name == Py_None)
+        return 0; /* in a stage that was marked otherwise, or nothing to end */
+    if (root->special)
+        return call_and_drop(call((PyObject *)self, "odd_mark", name));
+    Py_INCREF(root);
+    int64_t moment = 0;
+    int status = now(root, &moment);
+    if (flat != NULL) {
+        flat->flat = 0;
+        set_current(self, root);
+        expect_after(flat);
+        if (status == 0)
+            status = note(self, flat->tally, moment - flat->start);
+    }
+    if (status == 0 && name != Py_None) {
+        PyObject *found = child(self, root, name);
+        if (found != NULL && PyObject_TypeCheck(found, &StageType)) {
+            Stage *stage = (Stage *)found;
+            set_current(self, stage);
+            expect_first(stage);
+            stage->start = moment;
+            stage->flat = 1;
+        }
+        status = call_and_drop(found);
+    }
+    Py_DECREF(root);
+    if (status == 0 && moment > self->deadline && !self->journaling)
+        return call_and_drop(PyObject_CallMethod((PyObject *)self, "overdue", "L", (long long)moment));
+    return status;
+}
+
+static PyObject *
+Track_boundary(Track *self, PyObject *name)
+{
+    if (name != Py_None && !PyUnicode_Check(name))
+        return PyErr_Format(PyExc_TypeError, "boundary() takes a name or None");
+    if (boundary(self, name) < 0)
+        return NULL;
+    Py_RETURN_NONE;
 }
 
 static int
@@ -545,8 +647,14 @@ finish(Track *self, Stage *root, Stage *outer, int keep, int64_t *ns)
 {
     int64_t end = root->start;
     int status = now(root, &end);
+    Stage *flat = flat_stage(self, root);
     *ns = end - root->start;
     leave(self, outer);
+    if (flat != NULL) {
+        flat->flat = 0;
+        if (status == 0 && keep)
+            status = append(self, flat->tally, end - flat->start);
+    }
     if (status == 0 && keep)
         status = append(self, root->tally, *ns);
     if (status < 0 || !keep) {
@@ -653,6 +761,8 @@ Track_dealloc(Track *self)
 
 static PyMethodDef Track_methods[] = {
     {"stage", (PyCFunction)Track_stage, METH_O, "The stage of that name inside the current one."},
+    {"boundary", (PyCFunction)Track_boundary, METH_O, "What a Mark of that name, or None, does here."},
+    {"flat_stage", (PyCFunction)Track_flat_stage, METH_O, "The stage that a Mark opened in that root."},
     {"begin", (PyCFunction)Track_begin, METH_O, "Open a step whose stages hang below this root."},
     {"finish", (PyCFunction)(void (*)(void))Track_finish, METH_FASTCALL,
      "finish(root, outer, keep): close a step, keep or drop its spans, return its nanoseconds."},
@@ -746,6 +856,9 @@ Step_enter(Step *self, PyObject *Py_UNUSED(ignored))
         Py_XDECREF(error);
         return NULL;
     }
+    /* What is between two steps ends where the next one begins. */
+    if (track->current != NULL && track->current->flat && boundary(track, Py_None) < 0)
+        return NULL;
     if (PyList_GET_SIZE(self->deck) == 0) {
         PyObject *dealt = call((PyObject *)track, "deal", (PyObject *)self);
         if (dealt == NULL)
@@ -780,13 +893,6 @@ Step_enter(Step *self, PyObject *Py_UNUSED(ignored))
     return Py_NewRef((PyObject *)self);
 }
 
-static int
-call_and_drop(PyObject *result)
-{
-    Py_XDECREF(result);
-    return result == NULL ? -1 : 0;
-}
-
 static PyObject *
 Step_exit(Step *self, PyObject *const *args, Py_ssize_t count)
 {
@@ -796,7 +902,8 @@ Step_exit(Step *self, PyObject *const *args, Py_ssize_t count)
     int64_t ns;
     if (track == NULL || track->closed)
         Py_RETURN_NONE;
-    if (root == NULL || failed || self->spoiled || track->current != root || root->special) {
+    if (root == NULL || failed || self->spoiled || root->special ||
+        (track->current != root && flat_stage(track, root) == NULL)) {
         self->root = NULL; /* first, so that an interrupt leaves no step open */
         PyObject *done = PyObject_CallMethod((PyObject *)track, "odd_end", "OOO", self,
                                              root ? (PyObject *)root : Py_None, failed ? Py_True : Py_False);
@@ -979,6 +1086,134 @@ static PyTypeObject NoStageType = {
     .tp_members = NoStage_members,
 };
 
+/* ---- Mark: a boundary between two stages --------------------------------------------------- */
+
+/* The track on which marks act; a strong reference. */
+static Track *recording;
+
+#ifdef Py_GIL_DISABLED
+static PyMutex recording_lock;
+#define LOCK() PyMutex_Lock(&recording_lock)
+#define UNLOCK() PyMutex_Unlock(&recording_lock)
+#else
+#define LOCK()
+#define UNLOCK()
+#endif
+
+static PyObject *
+recorded_on(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(ignored))
+{
+    LOCK();
+    PyObject *track = recording ? (PyObject *)recording : Py_None;
+    Py_INCREF(track);
+    UNLOCK();
+    return track;
+}
+
+static PyObject *
+record_on(PyObject *Py_UNUSED(self), PyObject *track)
+{
+    if (track != Py_None && !PyObject_TypeCheck(track, &TrackType))
+        return PyErr_Format(PyExc_TypeError, "record_on() takes a Track or None");
+    Track *taken = track == Py_None ? NULL : (Track *)Py_NewRef(track);
+    LOCK();
+    Track *old = recording;
+    recording = taken;
+    UNLOCK();
+    Py_XDECREF(old);
+    Py_RETURN_NONE;
+}
+
+typedef struct {
+    PyObject_HEAD
+    vectorcallfunc vectorcall;
+    PyObject *name; /* a string or None */
+} Mark;
+
+static PyObject *
+Mark_call(PyObject *self, PyObject *const *Py_UNUSED(args), size_t count, PyObject *keywords)
+{
+    if (PyVectorcall_NARGS(count) != 0 || (keywords != NULL && PyTuple_GET_SIZE(keywords) != 0))
+        return PyErr_Format(PyExc_TypeError, "a Mark takes no arguments");
+    if (recording == NULL)
+        Py_RETURN_NONE;
+    PyObject *track = recorded_on(NULL, NULL);
+    int status = track == Py_None ? 0 : boundary((Track *)track, ((Mark *)self)->name);
+    if (status < 0) {
+        /* The program that is watched must not fail because of it. */
+        if (!PyErr_ExceptionMatches(PyExc_Exception)) {
+            Py_DECREF(track);
+            return NULL;
+        }
+        PyErr_Clear();
+    }
+    Py_DECREF(track);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+Mark_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
+{
+    static char *names[] = {"name", NULL};
+    PyObject *name;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O", names, &name))
+        return NULL;
+    if (name != Py_None && (!PyUnicode_CheckExact(name) || PyUnicode_GET_LENGTH(name) == 0))
+        return PyErr_Format(PyExc_TypeError, "a Mark takes a non-empty string or None, not %R", name);
+    Mark *self = (Mark *)type->tp_alloc(type, 0);
+    if (self == NULL)
+        return NULL;
+    self->vectorcall = Mark_call;
+    self->name = Py_NewRef(name);
+    if (name != Py_None)
+        PyUnicode_InternInPlace(&self->name);
+    return (PyObject *)self;
+}
+
+static void
+Mark_dealloc(Mark *self)
+{
+    Py_CLEAR(self->name);
+    Py_TYPE(self)->tp_free((PyObject *)self);
+}
+
+static PyObject *
+Mark_repr(Mark *self)
+{
+    return PyUnicode_FromFormat("<rnnprof mark %R>", self->name);
+}
+
+static PyObject *
+Mark_reduce(Mark *self, PyObject *Py_UNUSED(ignored))
+{
+    return Py_BuildValue("O(O)", Py_TYPE(self), self->name);
+}
+
+static PyMethodDef Mark_methods[] = {
+    {"__reduce__", (PyCFunction)Mark_reduce, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef Mark_members[] = {
+    {"name", T_OBJECT_EX, offsetof(Mark, name), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyTypeObject MarkType = {
+    /* Pickled under the name that the twin has as well. */
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "rnnprof.marks.Mark",
+    .tp_basicsize = sizeof(Mark),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL,
+    .tp_doc = "A call that ends the stage an earlier Mark began, and begins the one of its name.",
+    .tp_new = Mark_new,
+    .tp_dealloc = (destructor)Mark_dealloc,
+    .tp_call = PyVectorcall_Call,
+    .tp_vectorcall_offset = offsetof(Mark, vectorcall),
+    .tp_repr = (reprfunc)Mark_repr,
+    .tp_methods = Mark_methods,
+    .tp_members = Mark_members,
+};
+
 static PyObject *
 nothing(PyObject *Py_UNUSED(self), PyObject *const *Py_UNUSED(args), Py_ssize_t Py_UNUSED(count))
 {
@@ -987,6 +1222,8 @@ nothing(PyObject *Py_UNUSED(self), PyObject *const *Py_UNUSED(args), Py_ssize_t 
 
 static PyMethodDef functions[] = {
     {"nothing", (PyCFunction)(void (*)(void))nothing, METH_FASTCALL, "Take anything, do nothing."},
+    {"record_on", record_on, METH_O, "Make a Track the one on which marks act; None for none."},
+    {"recorded_on", recorded_on, METH_NOARGS, "The Track on which marks act, or None."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -1007,7 +1244,7 @@ PyInit__marks(void)
 #endif
     if (PyModule_AddType(self, &TallyType) < 0 || PyModule_AddType(self, &StageType) < 0 ||
         PyModule_AddType(self, &TrackType) < 0 || PyModule_AddType(self, &StepType) < 0 ||
-        PyModule_AddType(self, &NoStageType) < 0 ||
+        PyModule_AddType(self, &NoStageType) < 0 || PyModule_AddType(self, &MarkType) < 0 ||
         PyModule_AddIntConstant(self, "HAVE_CLOCK", HAVE_CLOCK) < 0) {
         Py_DECREF(self);
         return NULL;

@@ -29,6 +29,8 @@ HAVE_CLOCK = bool(fast.HAVE_CLOCK)
 
 Tally = fast.Tally
 BaseStep = fast.Step
+Mark = fast.Mark
+record_on = fast.record_on
 
 MAX_STAGES = 500
 """Stages that one thread may have; later ones count as time of the stage around them."""
@@ -36,6 +38,12 @@ MAX_DEPTH = 64
 """How deep stages may nest, likewise."""
 MAX_TOKENS = 10**12
 """More tokens than this in one step are a mistake."""
+
+
+def record_off(track: Any) -> None:
+    """Undo `record_on`, unless marks act on another track by now."""
+    if fast.recorded_on() is track:
+        record_on(None)
 
 
 class NoStage(fast.NoStage):
@@ -187,6 +195,16 @@ class Track(fast.Track):
                 "or opened in another step or lane (a stage must not stay open across a `yield`)"
             )
 
+    def left_open(self) -> list[str]:
+        """The names of the open stages that should have been closed; those of marks need not be."""
+        return [one.name for one in chain(self.current) if one.parent is not None and not one.flat]
+
+    def end_spans(self, now: int) -> None:
+        """Count what is open up to its root, as it ends outside steps."""
+        for stage in chain(self.current):
+            stage.tally.add(now - stage.start)
+            stage.flat = False
+
     def here(self) -> Track:
         """The track of the calling thread."""
         return self
@@ -194,6 +212,14 @@ class Track(fast.Track):
     def foreign_stage(self, name: str) -> Any:
         """The stage of that name on the calling thread's own track."""
         return self.here().stage(name)
+
+    def odd_mark(self, name: str | None) -> None:
+        """A mark where spans are timed elsewhere."""
+        current: Any = self.current
+        if current.flat:
+            current.parent.boundary(current, name)
+        else:
+            current.boundary(None, name)
 
 
 def _names(names: list[str]) -> str:

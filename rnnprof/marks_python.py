@@ -3,10 +3,14 @@
 A stage is a context manager and a node of a tree. Entering it makes it the track's current stage
 and reads the clock last; leaving it reads the clock first, so that what the marks themselves cost
 falls to the parent. The nodes are made once and found by name among the current stage's children.
+
+A mark is a boundary: one reading at which a stage ends and the next one begins. It opens stages
+directly in a step or lane, which need not be closed: the next mark does it, or the step's end.
 """
 
 from __future__ import annotations
 
+import sys
 from _thread import get_ident
 from collections.abc import Callable
 from time import perf_counter_ns
@@ -16,9 +20,73 @@ from rnnprof.step_python import NoStage, Step, nothing
 from rnnprof.tally_python import FAR, Tally
 from rnnprof.track_python import Track
 
-__all__ = ["HAVE_CLOCK", "NoStage", "Stage", "Step", "Tally", "Track", "nothing"]
+__all__ = [
+    "HAVE_CLOCK",
+    "Mark",
+    "NoStage",
+    "Stage",
+    "Step",
+    "Tally",
+    "Track",
+    "nothing",
+    "record_on",
+    "recorded_on",
+]
 
 HAVE_CLOCK = 1
+
+_recording: Track | None = None
+
+
+def record_on(track: Track | None) -> None:
+    """Make a track the one on which marks act; None for none."""
+    global _recording
+    _recording = track
+
+
+def recorded_on() -> Track | None:
+    """The track on which marks act, or None."""
+    return _recording
+
+
+class Mark:
+    """A call that ends the stage an earlier mark began, and begins the one of its name.
+
+    Args:
+        name: the stage that begins, or None only to end one.
+
+    Raises:
+        TypeError: if the name is neither a non-empty string nor None.
+    """
+
+    __slots__ = ("_name",)
+    # Pickled under the name that the twin has as well.
+    __module__ = "rnnprof.marks"
+
+    def __init__(self, name: str | None) -> None:
+        if name is not None and (type(name) is not str or not name):
+            raise TypeError(f"a Mark takes a non-empty string or None, not {name!r}")
+        self._name = None if name is None else sys.intern(name)
+
+    @property
+    def name(self) -> str | None:
+        """The stage that it begins."""
+        return self._name
+
+    def __call__(self) -> None:
+        track = _recording
+        if track is not None:
+            try:
+                track.boundary(self._name)
+            except Exception:
+                # The program that is watched must not fail because of it.
+                return
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._name,)
+
+    def __repr__(self) -> str:
+        return f"<rnnprof mark {self._name!r}>"
 
 
 class Stage:
@@ -35,6 +103,7 @@ class Stage:
         "children",
         "clock",
         "closing",
+        "flat",
         "muted",
         "name",
         "parent",
@@ -61,6 +130,8 @@ class Stage:
         self.uncounted = False
         # Timed elsewhere: a stage by its subclass, a root by `begin_step` and `end_step`.
         self.special = False
+        # Opened by a mark: the next one ends it, or the end of its step or lane.
+        self.flat = False
         # Only in the root of a step: the steps that ended well, at how many of them the bucket of
         # the timeline is full, and their tokens.
         self.steps = 0
@@ -75,6 +146,7 @@ class Stage:
             if stage is None:
                 return track.misplaced_enter(self)
         track.current = stage
+        stage.flat = False
         try:
             stage.start = stage.clock()
         except BaseException:
@@ -130,6 +202,7 @@ class Stage:
         if track.current is not self.parent or track.closed or get_ident() != track.owner:
             return False
         track.current = self
+        self.flat = False
         return True
 
     def close(self) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from rnnprof import active
+from rnnprof import active, marks
 from rnnprof.clocks import Clock, Device
 from rnnprof.errors import NestingError, RunFileError, UsageError
 from rnnprof.model import Run
@@ -62,6 +62,7 @@ class profile:
         )
         self._state = "new"
         self._track: Any = None
+        self._at_stop: list[Callable[[], None]] = []
         self._stage: Callable[[str], Any] = active.stage
         self._step: Callable[[int | None], Any] = active.step
 
@@ -80,6 +81,7 @@ class profile:
         self._stage = self._track.stage
         self._step = self._track.open_step
         self._state = "recording"
+        marks.record_on(self._track)
         atexit.register(self.stop)
         return self
 
@@ -93,7 +95,10 @@ class profile:
             return
         self._state = ended
         active.deactivate(self)
+        marks.record_off(self._track)
         atexit.unregister(self.stop)
+        for undo in self._at_stop:
+            undo()
         try:
             left = self._recorder.end(ended)
         except RunFileError as error:
@@ -105,6 +110,14 @@ class profile:
                 f"the profile ended while {' and '.join(repr(name) for name in left)} was still open; "
                 "what was recorded is saved"
             )
+
+    def at_stop(self, undo: Callable[[], None]) -> None:
+        """Have something undone when the recording ends.
+
+        Args:
+            undo: called without arguments, once.
+        """
+        self._at_stop.append(undo)
 
     def __enter__(self) -> profile:
         return self.start()
@@ -120,6 +133,7 @@ class profile:
     def disown(self) -> None:
         """In a forked child: record nothing, and leave the parent's file alone."""
         self._state = "finished"
+        marks.record_off(self._track)
         self._recorder.disown()
         atexit.unregister(self.stop)
 
@@ -190,6 +204,11 @@ class profile:
                     # The loop was left in the middle of this turn, by `break` or an exception.
                     step.spoiled = True
                     return
+
+    @property
+    def track(self) -> Any:
+        """The track of the thread that opened the profile; None before."""
+        return self._track
 
     @property
     def run(self) -> Run:

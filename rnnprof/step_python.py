@@ -43,6 +43,9 @@ class Step:
             return self
         if self.root is not None or get_ident() != track.owner:
             track.misplaced_step(self)
+        # What is between two steps ends where the next one begins.
+        if track.current is not None and track.current.flat:
+            track.boundary(None)
         if not self.deck:
             track.deal(self)
         root = self.deck.pop()
@@ -64,7 +67,8 @@ class Step:
         track, root = self.track, self.root
         if track.closed:
             return
-        if root is None or kind is not None or self.spoiled or track.current is not root or root.special:
+        odd = root is None or kind is not None or self.spoiled or root.special
+        if odd or (track.current is not root and track.flat_stage(root) is None):
             self.root = None
             try:
                 track.odd_end(self, root, kind is not None)

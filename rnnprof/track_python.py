@@ -5,7 +5,7 @@ from __future__ import annotations
 from _thread import get_ident
 from typing import Any
 
-from rnnprof.step_python import Step
+from rnnprof.step_python import NoStage, Step
 from rnnprof.tally_python import FAR, Tally
 
 JOURNAL_FULL = 1024
@@ -43,6 +43,49 @@ class Track:
                 return found
         return self.missing_stage(name)
 
+    def boundary(self, name: str | None) -> None:
+        """End the flat stage that is open and begin the one of that name: both at one reading."""
+        current = self.current
+        if self.closed:
+            return None
+        if get_ident() != self.owner:
+            return self.foreign_mark(name)
+        if current is None or current.muted:
+            return None
+        flat, root = None, current
+        if current.flat:
+            if current.name == name:
+                return None
+            flat, root = current, current.parent
+        elif current.parent is not None or name is None:
+            # In a stage that was marked otherwise, or there is nothing to end.
+            return None
+        if root.special:
+            return self.odd_mark(name)
+        try:
+            moment = root.clock()
+        finally:
+            self.current = root
+            if flat is not None:
+                flat.flat = False
+        if flat is not None and self.journaling:
+            self.note(flat.tally, moment - flat.start)
+        elif flat is not None:
+            flat.tally.add(moment - flat.start)
+        stage = None if name is None else root.children.get(name) or self.missing_stage(name)
+        if stage is not None and not isinstance(stage, NoStage):
+            self.current = stage
+            stage.start = moment
+            stage.flat = True
+        if moment > self.deadline and not self.journaling:
+            self.overdue(moment)
+        return None
+
+    def flat_stage(self, root: Any) -> Any:
+        """The current stage where a mark opened it in that root, or None."""
+        current = self.current
+        return current if current is not None and current.flat and current.parent is root else None
+
     def note(self, tally: Tally, ns: int) -> None:
         """Count a span inside a step, when the step has ended well."""
         if len(self._journal) >= JOURNAL_LIMIT:
@@ -69,11 +112,16 @@ class Track:
         except BaseException:
             self.leave(outer)
             raise
+        flat = self.flat_stage(root)
         self.current = outer
         self.journaling = False
+        if flat is not None:
+            flat.flat = False
         if not keep:
             self.leave(outer)
             return ns
+        if flat is not None:
+            self.note(flat.tally, root.start + ns - flat.start)
         self.note(root.tally, ns)
         root.steps += 1
         if self.opened > self._kept:
@@ -109,6 +157,12 @@ class Track:
         return self.step
 
     def foreign_stage(self, name: str) -> Any:
+        raise NotImplementedError
+
+    def foreign_mark(self, name: str | None) -> None:
+        raise NotImplementedError
+
+    def odd_mark(self, name: str | None) -> None:
         raise NotImplementedError
 
     def missing_stage(self, name: str) -> Any:

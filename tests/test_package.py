@@ -13,7 +13,7 @@ from tests.run_builder import word_language_model
 
 ROOT = Path(__file__).parent.parent
 LEFT = ("cli", "renderers", "analysis", "runfile.py", "runlayout.py", "runcheck.py", "model.py", "units.py")
-RIGHT = ("recorder", "profiler.py", "active.py", "marks.py", "clocks.py", "environment.py")
+RIGHT = ("recorder", "profiler.py", "active.py", "marks.py", "clocks.py", "environment.py", "instrument")
 
 
 def test_public_names() -> None:
@@ -23,7 +23,9 @@ def test_public_names() -> None:
         "RunFileError",
         "UsageError",
         "__version__",
+        "attach",
         "breakdown",
+        "instrument",
         "lane",
         "load",
         "profile",

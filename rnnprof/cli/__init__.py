@@ -1,6 +1,7 @@
 """The command line: one file per subcommand, loaded when it is asked for."""
 
 COMMANDS = {
+    "run": "run a script that nobody edited, find its training step, and show where the time goes",
     "report": "print where the time of a recorded run went, or draw it as a flowchart",
     "demo": "profile a small recurrent language model and show the report (about a minute; needs torch)",
 }

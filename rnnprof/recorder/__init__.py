@@ -59,7 +59,7 @@ class Recorder:
         self._unresolved = 0
         self._pid = os.getpid()
         self._save_every = round(min(save_every_s, FOREVER_S) * 1e9)
-        self._local = threading.local()
+        self.local = threading.local()
         self._lock = threading.RLock()
         self._retired: tuple[Lane, ...] = ()
         self._created = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
@@ -137,14 +137,14 @@ class Recorder:
 
     def track(self) -> LaneTrack:
         """The track of the calling thread; made at its first mark."""
-        found: LaneTrack | None = getattr(self._local, "track", None)
+        found: LaneTrack | None = getattr(self.local, "track", None)
         if found is None:
             with self._lock:
                 found = LaneTrack(self, name_of_thread(), thread=True)
                 found.closed = self._wall is not None
                 self._retire_dead()
                 self._tracks.append(found)
-            self._local.track = found
+            self.local.track = found
         return found
 
     def _retire_dead(self) -> None:
@@ -167,7 +167,7 @@ class Recorder:
         self._start = self.now()
         track = LaneTrack(self, "setup")
         self._tracks.append(track)
-        self._local.track = track
+        self.local.track = track
         self.save("running")
         if self.path is not None:
             track.deadline = self.now() + self._save_every

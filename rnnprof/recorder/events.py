@@ -13,11 +13,12 @@ from rnnprof.clocks import Device, EventPool
 from rnnprof.marks import Stage, Tally
 
 Span = tuple[Tally, Any, Any]
+Waiting = tuple[Any, list[Span], list[Any], int]
 
 MAX_WAITING = 512
 """Steps whose events may be outstanding; while there are more, steps are timed by the host."""
-MAX_SPANS = 4096
-"""Spans of one step that get events; a step with more keeps the first ones."""
+MAX_EVENTS = 8192
+"""Events inside one step; a step with more keeps the spans that got theirs."""
 
 
 class EventQueue:
@@ -30,10 +31,11 @@ class EventQueue:
     def __init__(self, device: Device) -> None:
         self.device = device
         self.pool = EventPool(device)
-        self.mark = self.pool.mark
         self.spans: list[Span] = []
+        # Of the step under way, each once: two neighbours may share one.
+        self.events: list[Any] = []
         self.dropped_spans = 0
-        self._waiting: deque[tuple[Any, list[Span], int]] = deque()
+        self._waiting: deque[Waiting] = deque()
 
     @property
     def full(self) -> bool:
@@ -43,37 +45,44 @@ class EventQueue:
     def __len__(self) -> int:
         return len(self._waiting)
 
+    def edge(self) -> Any:
+        """Queue an event at one end of the step that is under way."""
+        event = self.pool.mark()
+        self.events.append(event)
+        return event
+
+    def mark(self) -> Any:
+        """Queue an event inside the step that is under way, or give None where it has too many."""
+        return self.edge() if len(self.events) < MAX_EVENTS else None
+
     def add(self, tally: Tally, opened: Any, closed: Any) -> None:
         """Note a span of the step that is under way."""
-        if len(self.spans) < MAX_SPANS:
+        if opened is None or closed is None:
+            self.dropped_spans += 1
+        else:
             self.spans.append((tally, opened, closed))
-            return
-        self.dropped_spans += 1
-        self.pool.give_back(opened)
-        self.pool.give_back(closed)
 
     def finish(self, root: Any, opened: Any, closed: Any, wall_ns: int) -> None:
         """Queue the step that ends now; its own span is the last to be read."""
-        spans, self.spans = self.spans, []
-        spans.append((root.tally, opened, closed))
-        self._waiting.append((root, spans, wall_ns))
+        self.spans.append((root.tally, opened, closed))
+        self._waiting.append((root, self.spans, self.events, wall_ns))
+        self.spans, self.events = [], []
 
     def drop(self) -> None:
         """Forget the spans of the step that is under way."""
-        for _, opened, closed in self.spans:
-            self.pool.give_back(opened)
-            self.pool.give_back(closed)
-        self.spans = []
+        for event in self.events:
+            self.pool.give_back(event)
+        self.spans, self.events = [], []
 
     def poll(self) -> None:
         """Read the steps that the device has finished, oldest first; never waits."""
         done, elapsed, give_back = self.device.done, self.device.elapsed_ns, self.pool.give_back
         while self._waiting and done(self._waiting[0][1][-1][2]):
-            root, spans, wall_ns = self._waiting.popleft()
+            root, spans, events, wall_ns = self._waiting.popleft()
             for tally, opened, closed in spans:
                 tally.add(elapsed(opened, closed))
-                give_back(opened)
-                give_back(closed)
+            for event in events:
+                give_back(event)
             root.resolved(wall_ns)
 
 

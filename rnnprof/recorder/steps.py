@@ -77,19 +77,38 @@ class EventRoot(Root):
 
     def begin_step(self) -> None:
         """Open a step: the host's clock first, so that its span holds the device's."""
+        # A step around this one's lane is spoiled: what it has noted must not count in this one.
+        self.queue.drop()
         self.track.begin(self)
-        self.opened = self.queue.mark()
+        self.opened = self.queue.edge()
+
+    def boundary(self, flat: Any, name: str | None) -> None:
+        """End a flat stage, or none, and begin the one of that name: they share one event."""
+        track: Any = self.track
+        track.current = self
+        stage: Any = None if name is None else track.stage(name)
+        begins = isinstance(stage, EventStage)
+        moment = self.queue.mark() if begins or flat is not None else None
+        if flat is not None:
+            flat.flat = False
+            self.queue.add(flat.tally, flat.opened, moment)
+        if begins:
+            stage.opened, stage.flat = moment, True
+            track.current = stage
 
     def end_step(self, outer: Any, keep: bool) -> int:
         """Close a step; its spans are counted when the device has got there."""
-        closed = self.queue.mark()
-        ns: int = self.track.finish(self, outer, False)
-        if keep:
-            self.queue.finish(self, self.opened, closed, ns)
-        else:
+        flat = self.track.flat_stage(self)
+        try:
+            closed = self.queue.edge()
+        finally:
+            ns: int = self.track.finish(self, outer, False)
+        if not keep:
             self.queue.drop()
-            self.queue.pool.give_back(self.opened)
-            self.queue.pool.give_back(closed)
+            return ns
+        if flat is not None:
+            self.queue.add(flat.tally, flat.opened, closed)
+        self.queue.finish(self, self.opened, closed, ns)
         return ns
 
     def resolved(self, wall_ns: int) -> None:

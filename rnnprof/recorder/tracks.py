@@ -42,6 +42,12 @@ class LaneTrack(Track):
         found: LaneTrack = self.recorder.track()
         return found
 
+    def foreign_mark(self, name: str | None) -> None:
+        """A mark of a thread that has a step or a lane of its own open; others have nothing to divide."""
+        found: LaneTrack | None = getattr(self.recorder.local, "track", None)
+        if found is not None and (found._around or found.lane.step.root is not None):
+            found.boundary(name)
+
     def _lane(self, name: str) -> LaneState:
         if not isinstance(name, str) or not name:
             raise UsageError(f"a lane's name is a non-empty string, not {name!r}")
@@ -81,7 +87,7 @@ class LaneTrack(Track):
             if failed:
                 return
             raise NestingError("a step was closed, but none is open")
-        inside = None if self.current is root else self.current
+        inside = None if self.current is root or self.flat_stage(root) else self.current
         keep = not failed and inside is None and not step.spoiled
         try:
             ns = root.end_step(step.outer, keep)
@@ -122,9 +128,8 @@ class LaneTrack(Track):
         """Turn the base lane into another; stages that are open go on in the new one."""
         now = self.recorder.now()
         self._implicit = False
-        opened = list(chain(self.current))
-        for stage in opened:
-            stage.tally.add(now - stage.start)
+        opened = [stage for stage in chain(self.current) if not stage.flat]
+        self.end_spans(now)
         # The step that is about to begin was asked for in the old lane.
         step, self.lane = self.lane.step, self._lane(name)
         self.lane.step = step
@@ -175,17 +180,18 @@ class LaneTrack(Track):
         except BaseException:
             self._resume()
             raise
-        left = (
-            [] if failed else [*opened, *(one.name for one in chain(self.current) if one.parent is not None)]
-        )
-        for stage in chain(self.current):
-            stage.tally.add(now - stage.start)
+        left = [] if failed else [*opened, *self.left_open()]
+        self.end_spans(now)
         since = self._resume()
         self.shift(now - since, [*chain(self.current), *self._outside(), self.lane.root])
         if self.lane.step.root is None:
             self.overdue_at(now)
         if left:
             raise NestingError(f"lane {name!r} was closed while {left[0]!r} in it is still open")
+
+    def is_open(self, name: str) -> bool:
+        """Whether a lane is open, or paused around the open one."""
+        return name == self.lane.name or any(name == around[0].name for around in self._around)
 
     def _resume(self) -> int:
         """Go on in the lane around; return when it was paused."""
@@ -229,11 +235,10 @@ class LaneTrack(Track):
     def close(self) -> list[str]:
         """End all lanes; return the names of what was still open."""
         now = self.recorder.now()
-        opened = [stage.name for stage in chain(self.current) if stage.parent is not None]
+        opened = self.left_open()
         opened += self._abandon_step()
         while True:
-            for stage in chain(self.current):
-                stage.tally.add(now - stage.start)
+            self.end_spans(now)
             if not self._around:
                 break
             opened.append(self.lane.name)

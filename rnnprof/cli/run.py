@@ -1,0 +1,151 @@
+"""``rnnprof run``: a script that nobody edited, with its training step found and timed."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+
+from rnnprof.errors import UsageError
+from rnnprof.schedule import DEFAULT_CONTROL_EVERY, DEFAULT_WARMUP
+
+DEEPEST = 8
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the subcommand.
+
+    Args:
+        parser: the subcommand's own parser.
+    """
+    parser.usage = (
+        "rnnprof run [options] SCRIPT [argument ...]\n       rnnprof run [options] -m MODULE [argument ...]"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        default="run.json",
+        help="where the run is saved (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--explain",
+        action="store_true",
+        help="run nothing: show the source with the stage of each line, and why",
+    )
+    parser.add_argument(
+        "--rule",
+        action="append",
+        default=[],
+        metavar="PATTERN=STAGE",
+        help="calls that match PATTERN are STAGE, such as 'my_clip*=clip'; may be given more than once",
+    )
+    parser.add_argument(
+        "--depth",
+        type=int,
+        default=1,
+        metavar="N",
+        help="depth to which forward and backward open into the model's children (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--clock", default="auto", choices=("auto", "host", "sync", "event"), help="how stages are timed"
+    )
+    parser.add_argument(
+        "--warmup", type=int, default=DEFAULT_WARMUP, metavar="N", help="first steps to leave out"
+    )
+    parser.add_argument(
+        "--control-every",
+        type=int,
+        default=DEFAULT_CONTROL_EVERY,
+        metavar="N",
+        help="one step in N is timed only at its ends; 0 for none",
+    )
+    parser.add_argument("--no-report", action="store_true", help="save the run and print nothing about it")
+    parser.add_argument("program", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    parser.add_argument(
+        "-m", dest="module", nargs=argparse.REMAINDER, metavar="MODULE", help=argparse.SUPPRESS
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the program, save the run, and print the report on stderr.
+
+    Args:
+        args: what :func:`add_arguments` declares.
+
+    Returns:
+        The program's exit code.
+
+    Raises:
+        RnnprofError: the program cannot be found, an option makes no sense, or the run file
+            cannot be written.
+    """
+    from rnnprof.instrument.settings import own_rules
+    from rnnprof.instrument.target import find_target
+
+    if not 0 <= args.depth <= DEEPEST:
+        raise UsageError(f"--depth {args.depth}: give a number from 0 to {DEEPEST}")
+    words = args.program[1:] if args.program[:1] == ["--"] else args.program
+    if args.module is not None:
+        if not args.module:
+            raise UsageError("-m needs the name of a module")
+        target = find_target(None, args.module[0], args.module[1:])
+    elif words:
+        target = find_target(words[0], None, words[1:])
+    else:
+        raise UsageError("give a script to run, or -m MODULE")
+    rules = own_rules(target.path.parent, args.rule)
+    if args.explain:
+        return _explain(target, rules)
+    from rnnprof.instrument.measure import Outcome, measure
+    from rnnprof.profiler import profile
+
+    prof = profile(args.output, clock=args.clock, warmup=args.warmup, control_every=args.control_every)
+
+    def tell(outcome: Outcome) -> None:
+        if not args.no_report:
+            _report(outcome.run)
+        for line in outcome.words:
+            _say(f"rnnprof: {line}")
+        if not args.no_report:
+            _say(
+                f"rnnprof: the run is saved in {outcome.path}; `rnnprof report {args.output}` shows it again"
+            )
+
+    # Not returned: the program ends here as it would under Python, with its own streams.
+    raise SystemExit(measure(target, prof, rules, args.depth, tell))
+
+
+def _explain(target: object, rules: object) -> int:
+    from rnnprof.cli.report import say
+    from rnnprof.instrument.explain import explain
+    from rnnprof.instrument.measure import planned
+
+    plan = planned(target, rules)  # type: ignore[arg-type]
+    if plan is None:
+        raise UsageError(f"{target.path}: this is no Python source that can be read")  # type: ignore[attr-defined]
+    say(explain(plan, Path.cwd()))
+    return 0
+
+
+def _report(run: object) -> None:
+    """The report as ``rnnprof report`` prints it, on stderr: stdout is the program's."""
+    from rnnprof.analysis.breakdown import breakdown
+    from rnnprof.renderers import table
+
+    result = breakdown(run, "step")  # type: ignore[arg-type]
+    if result.run_ns == 0 and result.step is None:
+        return
+    terminal = sys.stderr is not None and sys.stderr.isatty()
+    width = max(shutil.get_terminal_size().columns, 60) if terminal else 80
+    ascii_only = "utf" not in (getattr(sys.stderr, "encoding", "") or "").lower()
+    _say("\n" + table.text(result, width, terminal, ascii_only))
+
+
+def _say(words: str) -> None:
+    if sys.stderr is None:
+        return
+    encoding = sys.stderr.encoding or "utf-8"
+    sys.stderr.write(words.encode(encoding, "replace").decode(encoding) + "\n")
+    sys.stderr.flush()

@@ -1,0 +1,90 @@
+"""What a rewriter asks of a plan."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from rnnprof.instrument.reading.hints import BY_COMMENT
+from rnnprof.instrument.reading.meaning import EVALUATE, OPEN
+from rnnprof.instrument.reading.plan import Plan
+from rnnprof.instrument.reading.project import Function, Source
+from rnnprof.instrument.reading.syntax import calls, own_expressions, statements, walk
+
+NO_STAGES = (OPEN, EVALUATE)
+"""Labels of calls whose time goes elsewhere."""
+
+
+class Asks:
+    """Questions to a plan.
+
+    Args:
+        plan: what was decided.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+
+    def stage(self, statement: ast.stmt) -> str | None:
+        """The stage that begins with a statement."""
+        label = self._plan.labels.get(id(statement))
+        return None if label is None or label.stage in NO_STAGES else label.stage
+
+    def directed(self, statement: ast.stmt) -> str | None:
+        """The stage that a comment gives a whole loop."""
+        label = self._plan.labels.get(id(statement))
+        return label.stage if label is not None and label.why == BY_COMMENT else None
+
+    def stages_in(self, loop: ast.For | ast.While | ast.AsyncFor, header: bool) -> set[str] | None:
+        """The one stage of a loop, or none; None where it has to be marked inside."""
+        found: set[str] = set()
+        inside = list(statements([*loop.body, *loop.orelse]))
+        for statement in [loop, *inside] if header else inside:
+            label = self._plan.labels.get(id(statement))
+            found |= {label.stage} if label is not None else set()
+        for statement in [loop, *inside]:
+            found |= {
+                self._plan.parts[id(one)].stage for one in _nodes(statement) if id(one) in self._plan.parts
+            }
+        planned = any(id(one) in self._plan.steps or id(one) in self._plan.lanes for one in inside)
+        return None if len(found) > 1 or planned or found & set(NO_STAGES) else found
+
+    def trains(self, statement: ast.stmt, function: Function) -> bool:
+        """Whether a statement backpropagates, not counting functions that say so themselves."""
+        if self.stage(statement) == "backward":
+            return True
+        meaning = self._plan.meaning
+        for call in (one for expression in own_expressions(statement) for one in calls(expression)):
+            label = self._plan.parts.get(id(call)) or meaning.call(call, function)
+            if label is not None and label.stage == "backward":
+                return True
+            callee = meaning.kinds.callee(call, function)
+            for one in [*meaning.passed(call, function), *([callee] if callee is not None else [])]:
+                if id(one.node) not in self._plan.opened and "backward" in meaning.content(one):
+                    return True
+        return False
+
+    def models(self, source: Source) -> list[ast.Call]:
+        """The calls in a file that run a model, outside the models themselves."""
+        meaning = self._plan.meaning
+        found = []
+        for function in source.functions:
+            owner = function.owner
+            inside = owner is not None and meaning.kinds.classes.role(owner) in ("module", "loss")
+            if inside and id(function.node) not in self._plan.opened:
+                continue
+            for call in calls(function.body):
+                kind = meaning.kinds.of(call.func, function)
+                known = self._plan.parts.get(id(call))
+                unknown = (
+                    known is not None and known.stage == "forward" and (kind is None or kind.function is None)
+                )
+                if (kind is not None and kind.role == "module") or unknown:
+                    found.append(call)
+        return found
+
+
+def _nodes(statement: ast.stmt) -> Iterator[ast.AST]:
+    for expression in own_expressions(statement):
+        yield expression
+        yield from walk(expression)

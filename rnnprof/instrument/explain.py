@@ -1,0 +1,134 @@
+"""The source with the stage that each line was given, and why: ``rnnprof run --explain``."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+from rnnprof.instrument.reading.hints import BY_COMMENT
+from rnnprof.instrument.reading.meaning import OPEN, Label
+from rnnprof.instrument.reading.plan import Plan
+from rnnprof.instrument.reading.project import Function, Source
+from rnnprof.instrument.reading.syntax import SCOPES, blocks, own_expressions, statements
+from rnnprof.instrument.seen import no_loop
+from rnnprof.units import visible
+
+STAGE_WIDTH = 22
+SOURCE_WIDTH = 76
+NOTHING = "."
+"""Stands for a line that goes on in the stage before it, or outside steps in none."""
+
+
+def explain(plan: Plan, folder: Path) -> str:
+    """Show what was found in a program, file by file.
+
+    Args:
+        plan: what was decided.
+        folder: file names are shown relative to it where they lie in it.
+
+    Returns:
+        The text, ending in a newline.
+    """
+    parts = []
+    for source in plan.project.sources.values():
+        functions = [one for one in plan.functions.values() if one.source is source]
+        if functions:
+            parts.append(_file(plan, source, functions, folder))
+        parts += [
+            _not_understood(source, line, one.name) for line, one in source.comments.items() if not one.word
+        ]
+    if not any(step.lane == "train" for step in plan.steps.values()):
+        parts.append(no_loop(plan, True))
+    return "\n".join(parts) + "\n"
+
+
+def _not_understood(source: Source, line: int, text: str) -> str:
+    return (
+        f"{visible(source.path.name)}:{line}: the comment says {visible(text)!r}, which is none of "
+        "stage=NAME, step and ignore"
+    )
+
+
+def _file(plan: Plan, source: Source, functions: list[Function], folder: Path) -> str:
+    path = source.path
+    shown = path.relative_to(folder) if path.is_relative_to(folder) else path
+    lines = [visible(str(shown)), ""]
+    for step in plan.steps.values():
+        if step.function.source is source:
+            what = "step" if step.lane == "train" else "step of evaluate"
+            lines.append(f"{what}: the loop in line {step.node.lineno}: {step.why}")
+    for function in functions:
+        lane = plan.lanes.get(id(function.node))
+        if lane is not None:
+            lines.append(f"lane {lane}: {function.name}() in line {_line(function)} does not train the model")
+    lines += ["", f"{'line':>5}  {'stage':{STAGE_WIDTH}} {'source':{SOURCE_WIDTH}} why"]
+    last = 0
+    text = source.text.splitlines()
+    rows = {row[0]: row for function in functions for row in _rows(plan, function, len(text))}
+    for number, stage, why in (rows[number] for number in sorted(rows)):
+        if last and number > last + 1:
+            lines.append("")
+        last = number
+        code = _shown(text[number - 1].expandtabs(4).rstrip())
+        lines.append(
+            f"{number:5}  {_shown(stage):{STAGE_WIDTH}} {code:{SOURCE_WIDTH}} {_shown(why)}".rstrip()
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _shown(text: str) -> str:
+    return visible(text) if text else ""
+
+
+def _line(function: Function) -> int:
+    return 1 if isinstance(function.node, ast.Module) else function.node.lineno
+
+
+def _rows(plan: Plan, function: Function, last: int) -> list[tuple[int, str, str]]:
+    """Line, stage and why of a function's lines, without those of functions defined in it."""
+    node = function.node
+    found: dict[int, tuple[str, str]] = {}
+    if not isinstance(node, ast.Module):
+        found.update(dict.fromkeys(range(node.lineno, node.body[0].lineno), (NOTHING, "")))
+    steps = {id(step.node): step for step in plan.steps.values()}
+    for statement in statements(node.body):
+        if isinstance(statement, SCOPES):
+            continue
+        inner = blocks(statement)
+        end = inner[0][0].lineno - 1 if inner else statement.end_lineno or statement.lineno
+        stage, why = _stages(plan, statement)
+        if id(statement) in steps:
+            why = f"{'STEP' if steps[id(statement)].lane == 'train' else 'step of evaluate'}: {why}"
+        for line in range(statement.lineno, max(end, statement.lineno) + 1):
+            if line <= last and found.get(line, (NOTHING, ""))[0] == NOTHING:
+                found[line] = (stage, why if line == statement.lineno else "")
+    return [(line, *found[line]) for line in sorted(found)]
+
+
+def _stages(plan: Plan, statement: ast.stmt) -> tuple[str, str]:
+    """The stages of a statement in the order in which they come, and the reasons."""
+    labels: list[Label] = []
+    for expression in own_expressions(statement):
+        labels += _inside(plan, expression)
+    base = plan.labels.get(id(statement))
+    if base is not None:
+        named = {label.stage for label in labels}
+        labels = [*labels, base] if base.stage not in named else labels
+        if base.why == BY_COMMENT:
+            labels = [base]
+    stages = list(dict.fromkeys(label.stage for label in labels))
+    reasons = list(dict.fromkeys(label.why for label in labels))
+    if stages == [OPEN]:
+        return NOTHING, f"stages of its own: {reasons[0]}"
+    return ", ".join(one for one in stages if one != OPEN) or NOTHING, "; ".join(reasons)
+
+
+def _inside(plan: Plan, node: ast.AST) -> list[Label]:
+    found: list[Label] = []
+    if isinstance(node, ast.Lambda):
+        return found
+    for child in ast.iter_child_nodes(node):
+        found += _inside(plan, child)
+    if id(node) in plan.parts:
+        found.append(plan.parts[id(node)])
+    return found

@@ -1,0 +1,88 @@
+"""Run a program under a profile: plan, hooks, marks, and what happens at its end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rnnprof.errors import NestingError
+from rnnprof.instrument import runtime
+from rnnprof.instrument.compiling import Compiling
+from rnnprof.instrument.hooks import ModuleStages
+from rnnprof.instrument.program import Program
+from rnnprof.instrument.rules import Rule
+from rnnprof.instrument.script import Target, run_script
+from rnnprof.instrument.seen import no_loop
+from rnnprof.instrument.turns import END
+from rnnprof.model import Run
+from rnnprof.profiler import profile
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What there is to say when a program has ended.
+
+    Attributes:
+        run: what was recorded.
+        path: where it was saved.
+        words: what a user should know, a line each.
+    """
+
+    run: Run
+    path: Path | None
+    words: tuple[str, ...]
+
+
+def measure(
+    target: Target,
+    prof: profile,
+    rules: tuple[Rule, ...],
+    depth: int,
+    tell: Callable[[Outcome], None],
+) -> int:
+    """Run a program and record it.
+
+    Args:
+        target: the program.
+        prof: what records it; not yet open.
+        rules: the user's own.
+        depth: how deep forward and backward open into a model's children.
+        tell: called when the program has ended and its run is saved.
+
+    Returns:
+        The program's exit code.
+    """
+    hooks = ModuleStages(depth)
+    program = Program(target.path, [Path(root) for root in target.roots], rules, hooks.watch)
+    compiling = Compiling(program.pristine)
+    failures: list[str] = []
+
+    def finish(ended: str) -> None:
+        END()
+        hooks.close()
+        compiling.close()
+        words = []
+        try:
+            prof.stop(ended)
+        except NestingError as error:
+            words.append(str(error))
+        run: Run = prof.run
+        if not any(lane.name == "train" for lane in run.lanes):
+            words.append(no_loop(program.plan, "torch" in sys.modules))
+        words += failures
+        words += [f"a loop could not be measured to its end: {error!r}" for error in runtime.failures[:1]]
+        tell(Outcome(run, prof.path, tuple(words)))
+
+    def begin() -> None:
+        prof.start()
+        compiling.open()
+
+    return run_script(target, program.compile, begin, finish, failures)
+
+
+def planned(target: Target, rules: tuple[Rule, ...]) -> Any:
+    """The plan of a program that is not run; None if its source cannot be read."""
+    return Program(target.path, [Path(root) for root in target.roots], rules).plan

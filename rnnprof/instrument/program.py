@@ -1,0 +1,78 @@
+"""A user's program while it is measured: its source is planned once and rewritten as it is loaded."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from rnnprof.instrument.reading.plan import Plan
+from rnnprof.instrument.reading.project import Project
+from rnnprof.instrument.rewrite import Rewriter, compiled
+from rnnprof.instrument.rules import Rule
+
+
+class Program:
+    """The script and the modules beside it.
+
+    Args:
+        path: the script.
+        roots: the folders that the user's modules lie in.
+        own: rules of the user's.
+        watch: called with each model that a forward statement runs.
+
+    Attributes:
+        plan: what was decided; None where the script itself is no Python that can be read.
+        pristine: the code as the user wrote it, by the code that was loaded in its place.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        roots: list[Path],
+        own: Iterable[Rule] = (),
+        watch: Callable[[Any], None] | None = None,
+    ) -> None:
+        self.project = Project(roots)
+        source = self.project.add(path, "__main__")
+        self.plan = Plan(self.project, own) if source is not None else None
+        self.pristine: dict[types.CodeType, types.CodeType] = {}
+        self._own = tuple(own)
+        self._watch = watch
+        self._loaded: dict[Path, tuple[bytes, types.CodeType]] = {}
+
+    def compile(self, filename: str, data: bytes) -> types.CodeType | None:
+        """The code of a file with marks in it; None for a file that needs none.
+
+        Args:
+            filename: the file.
+            data: its content.
+
+        Raises:
+            SyntaxError: as Python itself would.
+        """
+        path = Path(filename)
+        source = self.project.sources.get(path)
+        if self.plan is None or source is None:
+            return None
+        if not any(function.source is source for function in self.plan.functions.values()):
+            return None
+        plain = compile(data, filename, "exec", dont_inherit=True)
+        known = self._loaded.get(path)
+        if known is not None and known[0] == data:
+            return known[1]
+        if known is not None or data.decode("utf-8-sig", "replace") != source.text:
+            # The file was changed since it was planned: as it is now, nothing is known of it.
+            return plain
+        code = compiled(Rewriter(self.plan, source, self._watch), filename)
+        self._remember(code, plain)
+        self._loaded[path] = data, code
+        return code
+
+    def _remember(self, code: types.CodeType, plain: types.CodeType) -> None:
+        self.pristine[code] = plain
+        inner = [one for one in code.co_consts if isinstance(one, types.CodeType)]
+        plain_inner = [one for one in plain.co_consts if isinstance(one, types.CodeType)]
+        for one, other in zip(inner, plain_inner, strict=False):
+            self._remember(one, other)

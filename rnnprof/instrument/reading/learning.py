@@ -1,0 +1,78 @@
+"""Learning what names hold, from assignments, loops, returns and what functions are given."""
+
+from __future__ import annotations
+
+import ast
+
+from rnnprof.instrument.reading.kinds import Kind, Kinds
+from rnnprof.instrument.reading.project import Function, Project
+from rnnprof.instrument.reading.syntax import dotted, statements, walk
+
+ROUNDS = 4
+"""How often kinds are passed on from function to function; chains of calls are seldom longer."""
+
+
+def learn(project: Project) -> Kinds:
+    """What the names of a project hold."""
+    kinds = Kinds(project)
+    for _ in range(ROUNDS):
+        for function in project.functions:
+            _learn(kinds, function)
+    return kinds
+
+
+def _learn(kinds: Kinds, function: Function) -> None:
+    if function.owner is not None and function.parameters:
+        kinds.names.setdefault(
+            (id(function), function.parameters[0]),
+            Kind(kinds.classes.role(function.owner), made=function.owner),
+        )
+    for statement in statements(function.body):
+        if isinstance(statement, ast.Assign):
+            kind = kinds.of(statement.value, function)
+            for target in statement.targets:
+                kinds.bind(target, kind, function)
+        elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
+            kinds.bind(statement.target, kinds.of(statement.value, function), function)
+        elif isinstance(statement, ast.For):
+            _bind_loop(kinds, statement, function)
+        elif isinstance(statement, ast.With):
+            for item in statement.items:
+                if item.optional_vars is not None:
+                    kinds.bind(item.optional_vars, kinds.of(item.context_expr, function), function)
+        elif isinstance(statement, ast.Return) and statement.value is not None:
+            kind = kinds.of(statement.value, function)
+            if kind is not None:
+                kinds.returns.setdefault(id(function), kind)
+        for call in (one for one in walk(statement) if isinstance(one, ast.Call)):
+            _pass(kinds, call, function)
+
+
+def _bind_loop(kinds: Kinds, loop: ast.For, function: Function) -> None:
+    target, iterable = loop.target, loop.iter
+    if isinstance(iterable, ast.Call) and dotted(iterable.func) == "enumerate" and iterable.args:
+        pair = isinstance(target, ast.Tuple) and len(target.elts) == 2
+        target, iterable = target.elts[1] if pair else target, iterable.args[0]  # type: ignore[attr-defined]
+    if isinstance(iterable, ast.Call) and dotted(iterable.func) == "zip" and isinstance(target, ast.Tuple):
+        for one, values in zip(target.elts, iterable.args, strict=False):
+            kinds.bind(one, kinds.element(kinds.of(values, function)), function)
+        return
+    kinds.bind(target, kinds.element(kinds.of(iterable, function)), function)
+
+
+def _pass(kinds: Kinds, call: ast.Call, function: Function) -> None:
+    """Tell the parameters of a called function what they are given."""
+    kind = kinds.of(call.func, function)
+    callee = kind.function if kind is not None else None
+    bound_method = isinstance(call.func, ast.Attribute) and callee is not None and callee.owner is not None
+    if kind is not None and kind.role == "class" and kind.made is not None:
+        callee, bound_method = kinds.classes.method(kind.made, "__init__"), True
+    if callee is None:
+        return
+    names = callee.parameters[1 if bound_method else 0 :]
+    given = list(zip(names, call.args, strict=False))
+    given += [(one.arg, one.value) for one in call.keywords if one.arg in names]
+    for name, value in given:
+        found = kinds.of(value, function)
+        if found is not None:
+            kinds.names.setdefault((id(callee), name), found)

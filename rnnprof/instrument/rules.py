@@ -1,0 +1,156 @@
+"""What calls mean in a training loop, as data.
+
+A pattern is matched against the ways in which a call can be written down, in lower case:
+
+- as it stands in the source, ``self.optimizer.step``; a call inside it is ``()``, an index ``[]``;
+- with imports resolved, ``torch.nn.utils.clip_grad_norm_``;
+- with the kind of the object that it acts on, ``<optimizer>.step``; calling the object itself is
+  ``<module>``. The kinds are those of `vocabulary.KINDS`.
+
+``*`` stands for anything (`fnmatch`). The first rule that matches decides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Calls of one stage, and the words in which ``--explain`` says why."""
+
+    stage: str
+    patterns: tuple[str, ...]
+    why: str
+
+
+def _rules(*rows: tuple[str, str, str]) -> tuple[Rule, ...]:
+    return tuple(Rule(stage, tuple(patterns.split()), why) for stage, why, patterns in rows)
+
+
+SET_UP = "build_model"
+SAMPLE = "sample"
+TRANSPARENT = "-"
+"""The stage of calls that go on in the stage before them."""
+
+CALLS = _rules(
+    (
+        "arguments",
+        "reads the arguments",
+        """argparse.* *.add_argument* *.parse_args *.parse_known_args *.add_parser* *.set_defaults""",
+    ),
+    ("zero_grad", "drops the old gradients", """*.zero_grad zero_grad"""),
+    (
+        "backward",
+        "back-propagates",
+        """*.backward torch.autograd.grad torch.autograd.backward *.manual_backward torch.func.grad""",
+    ),
+    (
+        "clip",
+        "limits the gradients",
+        """*clip_grad* *clip*gradient* *gradient_clip* *grad_clip* *grad*norm_clip* <scaler>.unscale_""",
+    ),
+    ("update", "changes the parameters", """<optimizer>.step <scaler>.step <scaler>.update"""),
+    (
+        "schedule",
+        "sets the learning rate",
+        """<scheduler>.step <scheduler>.step_* adjust_l* *adjust_learning_rate* *adjust_lr* *get_lr* *set_lr*
+        *update_lr* *warmup_lr*""",
+    ),
+    (
+        "set_mode",
+        "switches the model's mode",
+        """<module>.train <module>.eval <module>.requires_grad_""",
+    ),
+    (
+        "log",
+        "reports progress",
+        """print *.item *.tolist *.numpy *.add_scalar* *.add_histogram* *.write sys.stdout.* *.flush
+        wandb.* *.set_description* *.set_postfix* *pbar.* *progress*.* *logger.* logging.* *.log *.log_dict
+        log_* *_log *write_log* *log_metrics* *log_interval* *report_* *print_* *_print* *show_*
+        *meter*.update *loss*.update *acc*.update *avg*.update *metric*.update *compute_metrics*
+        *accuracy* *f1_score* *perplexity* plt.* matplotlib.* plot_* *.plot *.plot_* vis.* *viz.*
+        *time_since* *timesince* *as_minutes* *asminutes* *seconds_to* *format_time*""",
+    ),
+    (
+        "checkpoint",
+        "saves the model",
+        """torch.save *.state_dict *.save *.save_pretrained *save_checkpoint* *save_model* *model_save
+        *save_state* *save_weights* *checkpoint* *pickle.dump export_*""",
+    ),
+    (
+        "init_hidden",
+        "makes a fresh hidden state",
+        """*init_hidden* *inithidden* *init_state* *initstate* *begin_state* *zero_state* *init_rnn_state*
+        *initial_state* *initialize_hidden* *reset_hidden* *reset_state* *init_cell* *hidden_init*
+        *get_init_h*""",
+    ),
+    (
+        "repackage",
+        "detaches the hidden state",
+        """*repackage* *detach*hidden* *detach*state* *hidden*detach *truncate_state*""",
+    ),
+    (
+        "loss",
+        "compares with the targets",
+        """<loss> <loss>.forward torch.nn.functional.*loss* torch.nn.functional.*cross_entropy*
+        torch.nn.functional.*kl_div* torch.nn.functional.*nll* torch.nn.functional.margin_ranking*""",
+    ),
+    (
+        SET_UP,
+        "prepares the model",
+        """<module>.to <module>.cuda <module>.cpu <module>.apply <module>.half <module>.double <module>.float
+        *.load_state_dict""",
+    ),
+    (
+        "get_batch",
+        "fetches the batch",
+        """*get_batch* *getbatch* *next_batch* *nextbatch* *make_batch* *sample_batch* *random*batch*
+        *fetch_batch* *load_batch* *prepare_batch* *random*example* *random*pair* *random*chunk*
+        *random_training* *random_sample* next *.to *.cuda *.pin_memory torch.from_numpy *collate*
+        *prepare_sequence* <loader> *_to_device *to_cuda* *batch_to* *batch2* *tensorsfrompair*
+        *tensor_from* *tensorfrom* *line_to_tensor* *linetotensor* *copy_to_gpu*""",
+    ),
+)
+"""Calls that mean one stage whatever the user's functions of that name hold."""
+
+NAMED = _rules(
+    (
+        "loss",
+        "its name says loss",
+        """*loss *loss_fn *loss_func* *lossfunc* *criterion *loss_function *loss_and_* *.nll *nll_* *_nll
+        *nllloss *crossentropy* *cross_entropy* *neg_log_likelihood* *objective *calc_loss* *compute_loss*
+        *loss_compute* *mse""",
+    ),
+    (
+        "forward",
+        "its name says model",
+        """*.forward *model *.net net network *.network *_net *rnn *lstm *gru *encoder *decoder *generator
+        *discriminator *classifier *tagger *seq2seq *forward_pass* *run_model* *transformer""",
+    ),
+    (
+        "get_batch",
+        "its name says batch",
+        """*batch *load_data* *get_data* *get_input* *make_input* *prepare_data* *to_tensor *totensor
+        *_tensors *one_hot* *onehot* *pad_sequence* *encode_input* *char_tensor* *get_sample*""",
+    ),
+    ("clip", "its name says clip", """*clip_param* *clip_by* *clipping*"""),
+    (
+        "update",
+        "its name says update",
+        """*optimizer.step *update_param* *sgd_step* *apply_grad* sgd *sgd_update* *update_weights*
+        *optim_step*""",
+    ),
+    ("schedule", "its name says schedule", """*scheduler.step *sched.step *lr_decay* *decay_l*"""),
+)
+"""Calls that mean a stage by their name, where nothing better is known of them."""
+
+
+def match(rules: tuple[Rule, ...], candidates: list[str]) -> Rule | None:
+    """The first rule of which a pattern matches a way to write the call."""
+    for rule in rules:
+        for candidate in candidates:
+            if any(fnmatchcase(candidate, pattern) for pattern in rule.patterns):
+                return rule
+    return None
