@@ -42,11 +42,12 @@ class Asks:
         for statement in [loop, *inside] if header else inside:
             label = self._plan.labels.get(id(statement))
             found |= {label.stage} if label is not None else set()
-        for statement in [loop, *inside]:
-            found |= {
-                self._plan.parts[id(one)].stage for one in _nodes(statement) if id(one) in self._plan.parts
-            }
-        planned = any(id(one) in self._plan.steps or id(one) in self._plan.lanes for one in inside)
+        nodes = [one for each in [loop, *inside] for one in _nodes(each)]
+        parts = [self._plan.parts[id(one)] for one in nodes if id(one) in self._plan.parts]
+        found |= {part.stage for part in parts}
+        planned = any(part.opens for part in parts) or any(
+            id(one) in self._plan.steps or id(one) in self._plan.lanes for one in inside
+        )
         return None if len(found) > 1 or planned or found & set(NO_STAGES) else found
 
     def trains(self, statement: ast.stmt, function: Function) -> bool:
@@ -64,14 +65,18 @@ class Asks:
                     return True
         return False
 
+    def is_part_of_model(self, function: Function) -> bool:
+        """Whether a function is a method of a model, other than the one that a call of it runs."""
+        role = self._plan.meaning.kinds.classes.role(function.owner) if function.owner is not None else ""
+        return role == "module" and function.name != "forward"
+
     def models(self, source: Source) -> list[ast.Call]:
         """The calls in a file that run a model, outside the models themselves."""
         meaning = self._plan.meaning
         found = []
         for function in source.functions:
             owner = function.owner
-            inside = owner is not None and meaning.kinds.classes.role(owner) in ("module", "loss")
-            if inside and id(function.node) not in self._plan.opened:
+            if owner is not None and meaning.kinds.classes.role(owner) in ("module", "loss"):
                 continue
             for call in calls(function.body):
                 kind = meaning.kinds.of(call.func, function)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+from rnnprof.instrument.asks import Asks
 from rnnprof.instrument.reading.hints import BY_COMMENT
 from rnnprof.instrument.reading.meaning import OPEN, Label
 from rnnprof.instrument.reading.plan import Plan
 from rnnprof.instrument.reading.project import Function, Source
-from rnnprof.instrument.reading.syntax import SCOPES, blocks, own_expressions, statements
+from rnnprof.instrument.reading.syntax import SCOPES, blocks, calls, own_expressions, statements
 from rnnprof.instrument.seen import no_loop
 from rnnprof.units import visible
 
@@ -91,12 +92,32 @@ def _rows(plan: Plan, function: Function, last: int) -> list[tuple[int, str, str
     if not isinstance(node, ast.Module):
         found.update(dict.fromkeys(range(node.lineno, node.body[0].lineno), (NOTHING, "")))
     steps = {id(step.node): step for step in plan.steps.values()}
+    inside = _inside_steps(plan, function)
+    lanes = {
+        id(inner): lane
+        for one in statements(node.body)
+        if (lane := plan.lanes.get(id(one))) is not None and not isinstance(one, SCOPES)
+        for inner in statements([one])
+    }
+    before = ""
     for statement in statements(node.body):
         if isinstance(statement, SCOPES):
             continue
         inner = blocks(statement)
         end = inner[0][0].lineno - 1 if inner else statement.end_lineno or statement.lineno
         stage, why = _stages(plan, statement)
+        if id(statement) not in inside:
+            before = ""
+        elif stage == NOTHING and not why and before and _calls(statement):
+            stage = f"({before})"
+        elif stage != NOTHING:
+            before = stage.rpartition(", ")[2]
+        if id(statement) in lanes:
+            stage = (
+                lanes[id(statement)]
+                if stage in (NOTHING, f"({before})")
+                else f"{lanes[id(statement)]}: {stage}"
+            )
         if id(statement) in steps:
             why = f"{'STEP' if steps[id(statement)].lane == 'train' else 'step of evaluate'}: {why}"
         for line in range(statement.lineno, max(end, statement.lineno) + 1):
@@ -105,12 +126,25 @@ def _rows(plan: Plan, function: Function, last: int) -> list[tuple[int, str, str
     return [(line, *found[line]) for line in sorted(found)]
 
 
+def _calls(statement: ast.stmt) -> bool:
+    """Whether a statement does something that takes time, and does not just decide."""
+    return any(True for expression in own_expressions(statement) for _ in calls(expression))
+
+
+def _inside_steps(plan: Plan, function: Function) -> set[int]:
+    """The statements that run in a step, where what has no stage of its own goes on in the one before."""
+    if plan.opened[id(function.node)]:
+        return {id(one) for one in statements(function.body)}
+    loops = [step.node for step in plan.steps.values() if step.function is function]
+    return {id(one) for loop in loops for one in [loop, *statements(loop.body)]}
+
+
 def _stages(plan: Plan, statement: ast.stmt) -> tuple[str, str]:
     """The stages of a statement in the order in which they come, and the reasons."""
     labels: list[Label] = []
     for expression in own_expressions(statement):
         labels += _inside(plan, expression)
-    base = plan.labels.get(id(statement))
+    base = plan.labels.get(id(statement)) or _all_one(plan, statement)
     if base is not None:
         named = {label.stage for label in labels}
         labels = [*labels, base] if base.stage not in named else labels
@@ -121,6 +155,14 @@ def _stages(plan: Plan, statement: ast.stmt) -> tuple[str, str]:
     if stages == [OPEN]:
         return NOTHING, f"stages of its own: {reasons[0]}"
     return ", ".join(one for one in stages if one != OPEN) or NOTHING, "; ".join(reasons)
+
+
+def _all_one(plan: Plan, statement: ast.stmt) -> Label | None:
+    """The stage of a loop that holds just one, such as the update of every parameter."""
+    if not isinstance(statement, (ast.For, ast.While)):
+        return None
+    stages = Asks(plan).stages_in(statement, header=False)
+    return Label(next(iter(stages)), "all that the loop holds") if stages else None
 
 
 def _inside(plan: Plan, node: ast.AST) -> list[Label]:

@@ -112,10 +112,11 @@ class Expressions:
                 getattr(parent, name)[index] = new
         if label is not None and label.stage in (OPEN, EVALUATE):
             return node, None
+        opens = label is not None and label.opens
         if own is None or state == own or not isinstance(node, (ast.Call, *WORKS)):
-            return node, state
+            return node, None if opens else state
         if last is None:
-            return self._before(node, own), own
+            return self._before(node, own), None if opens else own
         parent, name, index = last
         child = getattr(parent, name) if index is None else getattr(parent, name)[index]
         after = self.then(child, own)
@@ -123,7 +124,7 @@ class Expressions:
             setattr(parent, name, after)
         else:
             getattr(parent, name)[index] = after
-        return node, own
+        return node, None if opens else own
 
     def _before(self, node: ast.expr, stage: str) -> ast.expr:
         return self._pick(ast.Tuple([self._mark(stage, node), node], ast.Load()), 1, node)

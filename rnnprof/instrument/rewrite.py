@@ -77,6 +77,10 @@ class Rewriter:
         entry = self.plan.entries.get(id(node))
         if entry is not None and body:
             body.insert(0, self.objects.statement(entry, body[0]))
+        if self._watch is not None and self._step and self._asks.is_part_of_model(function) and body:
+            model = ast.copy_location(ast.Name(function.parameters[0], ast.Load()), body[0])
+            seen = ast.copy_location(ast.Expr(self.objects.call(self._watch, body[0], model)), body[0])
+            body.insert(0, seen)
         node.body = [*node.body[:start], *body]
 
     # ---- statements -------------------------------------------------------------------------

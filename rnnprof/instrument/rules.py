@@ -7,7 +7,8 @@ A pattern is matched against the ways in which a call can be written down, in lo
 - with the kind of the object that it acts on, ``<optimizer>.step``; calling the object itself is
   ``<module>``. The kinds are those of `vocabulary.KINDS`.
 
-``*`` stands for anything (`fnmatch`). The first rule that matches decides.
+A pattern without a dot is matched against the last part alone, the function's own name. ``*``
+stands for anything (`fnmatch`). The first rule that matches decides.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ CALLS = _rules(
         """print *.item *.tolist *.numpy *.add_scalar* *.add_histogram* *.write sys.stdout.* *.flush
         wandb.* *.set_description* *.set_postfix* *pbar.* *progress*.* *logger.* logging.* *.log *.log_dict
         log_* *_log *write_log* *log_metrics* *log_interval* *report_* *print_* *_print* *show_*
-        *meter*.update *loss*.update *acc*.update *avg*.update *metric*.update *compute_metrics*
+        *meter*.update *loss*.update *acc*.update *avg*.update *metric*.update *stat*.update *compute_metrics*
         *accuracy* *f1_score* *perplexity* plt.* matplotlib.* plot_* *.plot *.plot_* vis.* *viz.*
         *time_since* *timesince* *as_minutes* *asminutes* *seconds_to* *format_time*""",
     ),
@@ -151,6 +152,12 @@ def match(rules: tuple[Rule, ...], candidates: list[str]) -> Rule | None:
     """The first rule of which a pattern matches a way to write the call."""
     for rule in rules:
         for candidate in candidates:
-            if any(fnmatchcase(candidate, pattern) for pattern in rule.patterns):
+            if any(_matches(candidate, pattern) for pattern in rule.patterns):
                 return rule
     return None
+
+
+def _matches(candidate: str, pattern: str) -> bool:
+    if "." not in pattern and "<" not in pattern:
+        candidate = candidate.rpartition(".")[2]
+    return fnmatchcase(candidate, pattern)

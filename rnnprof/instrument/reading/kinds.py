@@ -124,8 +124,8 @@ class Kinds:
             holder = self.of(node.value, function)
             if holder is not None and holder.made is not None:
                 return self.classes.method(holder.made, node.attr)
-        elif kind is not None and kind.role == "object" and kind.made is not None:
-            return self.classes.method(kind.made, "__call__")
+        if kind is not None and kind.made is not None and kind.role != "class":
+            return self.classes.method(kind.made, "__call__") or self.classes.method(kind.made, "forward")
         return None
 
     def _name(self, name: str, function: Function) -> Kind | None:

@@ -38,10 +38,15 @@ MADE = {"module", "loss", "optimizer", "scheduler", "scaler"}
 
 @dataclass(frozen=True)
 class Label:
-    """The stage that a statement or call was given, and why."""
+    """The stage that a statement or call was given, and why.
+
+    Attributes:
+        opens: whether the call begins the stage, and the function that it runs goes on to others.
+    """
 
     stage: str
     why: str
+    opens: bool = False
 
 
 class Meaning:
@@ -89,7 +94,7 @@ class Meaning:
             label = self.call(call, function)
             if label is not None and label.stage not in (OPEN, rules.TRANSPARENT):
                 found.add(label.stage)
-            elif label is not None and label.stage == OPEN:
+            if label is not None and (label.stage == OPEN or label.opens):
                 callee = self.kinds.callee(call, function)
                 found |= self.content(callee) if callee is not None else frozenset()
             for passed in self.passed(call, function):
@@ -110,7 +115,11 @@ class Meaning:
     def evaluates(self, function: Function) -> bool:
         """Whether a function runs the model without training it, and says so."""
         content = self.content(function)
-        if "forward" not in content or content & TRAINS or isinstance(function.node, ast.Module):
+        if (
+            not content & {"forward", rules.SAMPLE}
+            or content & TRAINS
+            or isinstance(function.node, ast.Module)
+        ):
             return False
         if self.speaks(function):
             return False
@@ -145,6 +154,10 @@ class Meaning:
         name = text.rpartition(".")[2]
         kind = self.kinds.of(call.func, function)
         if kind is not None and kind.role in ("module", "loss"):
+            if callee is not None and self.content(callee) >= {"forward", "loss"} and not is_paused(callee):
+                return Label(
+                    "forward", f"{text or 'it'} is a module that computes its loss itself", opens=True
+                )
             return Label("forward" if kind.role == "module" else "loss", f"{text or 'it'} is a {kind.role}")
         holder = self.kinds.of(call.func.value, function) if isinstance(call.func, ast.Attribute) else None
         if name == "forward" and holder is not None and holder.role in ("module", "loss"):

@@ -5,32 +5,48 @@ from __future__ import annotations
 import ast
 import builtins
 
-from rnnprof.instrument.reading.kinds import Kinds
-from rnnprof.instrument.reading.meaning import MAJOR, Label
+from rnnprof.instrument.reading.meaning import MAJOR, Label, Meaning
 from rnnprof.instrument.reading.project import Class, Function
-from rnnprof.instrument.reading.syntax import calls, dotted, own_expressions
-from rnnprof.instrument.reading.vocabulary import PLUMBING
+from rnnprof.instrument.reading.syntax import bound, calls, dotted, own_expressions
+from rnnprof.instrument.reading.vocabulary import PLUMBING, matches
 
 BUILTINS = frozenset(dir(builtins))
 VAGUE = (*MAJOR, "step", "train", "eval", "run", "call")
 """Names that say too little without the object, or the name of another stage."""
 LONGEST = 60
+SUMS = ("*loss*", "total_*", "running_*", "*_sum", "*correct*", "*accura*", "*metric*")
+"""Names of what a loop adds up for its reports."""
+
+
+def _adds_up(statement: ast.stmt) -> bool:
+    """``total_loss += loss.data``, ``losses.append(loss)``."""
+    targets = bound(statement)
+    if isinstance(statement, ast.AugAssign):
+        return any(matches(name.rpartition(".")[2], SUMS) for name in targets)
+    call = statement.value if isinstance(statement, ast.Expr) else None
+    return isinstance(call, ast.Call) and any(matches(name.rpartition(".")[2], SUMS) for name in targets)
 
 
 class Names:
     """Names for stages, from the functions that statements call.
 
     Args:
-        kinds: what the project's names hold.
+        meaning: what the project's calls mean.
     """
 
-    def __init__(self, kinds: Kinds) -> None:
-        self._kinds = kinds
+    def __init__(self, meaning: Meaning) -> None:
+        self._meaning = meaning
+        self._kinds = meaning.kinds
 
     def of(self, statement: ast.stmt, function: Function) -> Label | None:
         """The stage of a statement after the first thing worth a name that it calls; or None."""
+        if _adds_up(statement):
+            return Label("log", "adds up what is reported")
         for expression in own_expressions(statement):
             for call in calls(expression):
+                callee = self._kinds.callee(call, function)
+                if callee is not None and self._meaning.content(callee) == {"log"}:
+                    return Label("log", f"{callee.name}() holds nothing but log")
                 name = self._name(call, function)
                 if name:
                     return Label(name, f"named after {dotted(call.func)}()")
@@ -45,6 +61,6 @@ class Names:
             return callee.name
         text = dotted(call.func)
         name = text.rpartition(".")[2]
-        if not name or name in PLUMBING or text in BUILTINS:
+        if not name or name in PLUMBING or name.rstrip("_") in PLUMBING or text in BUILTINS:
             return ""
         return text.replace("()", "")[-LONGEST:].lstrip(".") if name in VAGUE else name

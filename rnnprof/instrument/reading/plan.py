@@ -44,7 +44,7 @@ class Plan:
         self.project = project
         self.kinds = learn(project)
         self.meaning = Meaning(project, self.kinds, own)
-        self._names = Names(self.kinds)
+        self._names = Names(self.meaning)
         self.loops = Loops(project, self.meaning)
         self.labels: dict[int, Label] = {}
         self.parts: dict[int, Label] = {}
@@ -249,7 +249,11 @@ class Plan:
         if label.stage == rules.SET_UP and not outside:
             return inner
         self.parts[id(node)] = label
-        if label.stage == OPEN and callee is not None and not (outside and self.loops.leads_to_step(callee)):
+        if (
+            (label.stage == OPEN or label.opens)
+            and callee is not None
+            and not (outside and self.loops.leads_to_step(callee))
+        ):
             self.open(callee)
         for passed in self.meaning.passed(node, function):
             content = self.meaning.content(passed)

@@ -32,6 +32,8 @@ class Shapes:
         """The stage of a simple statement and why, or None."""
         if isinstance(statement, ast.Assign):
             found = self._assignment(statement, function)
+        elif isinstance(statement, ast.AugAssign) and _is_rate(statement.target):
+            found = "schedule", "sets the learning rate"
         elif isinstance(statement, ast.AugAssign):
             found = self._change(statement.target, statement.value, function)
         elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
@@ -51,6 +53,8 @@ class Shapes:
             return self._change(target.value, value, function)
         if self._shifted(target, value, function):
             return "update", "changes a parameter by its gradient"
+        if _is_rate(target):
+            return "schedule", "sets the learning rate"
         if isinstance(value, (ast.ListComp, ast.Call)) and self._functional_update(value, function):
             return "update", "computes new parameters from gradients"
         return self._state(statement)
@@ -156,6 +160,15 @@ class Shapes:
             and any(isinstance(one, ast.Attribute) and one.attr == "grad" for one in [call, *walk(call)])
             for call in calls(node)
         )
+
+
+def _is_rate(target: ast.expr) -> bool:
+    """``group["lr"]``."""
+    return (
+        isinstance(target, ast.Subscript)
+        and isinstance(target.slice, ast.Constant)
+        and target.slice.value == "lr"
+    )
 
 
 def _calls_norm(node: ast.expr) -> bool:
