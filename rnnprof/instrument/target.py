@@ -50,14 +50,15 @@ class Target:
 
     @property
     def roots(self) -> list[str]:
-        """The folders whose modules are the user's own."""
+        """The folders whose modules are the user's own: beside the script, and in ``PYTHONPATH``."""
+        given = [one for one in os.environ.get("PYTHONPATH", "").split(os.pathsep) if os.path.isdir(one)]
         if self.module is None:
-            return [self.import_folder]
+            return [self.import_folder, *map(os.path.abspath, given)]
         # A package is run by its __main__.py, which lies one folder deeper than a module would.
         name = self.module.removesuffix(".__main__")
         depth = len(name.split(".")) - (self.path.name != "__main__.py")
         packages = [str(self.path.parents[depth - 1])] if depth else []
-        return [os.getcwd(), *packages]
+        return [os.getcwd(), *packages, *map(os.path.abspath, given)]
 
 
 def find_target(script: str | None, module: str | None, argv: Sequence[str]) -> Target:

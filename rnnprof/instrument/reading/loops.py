@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 
-from rnnprof.instrument.reading.meaning import EVALUATE, TRAINS, Meaning, quiet
+from rnnprof.instrument.reading.meaning import EVALUATE, TRAINS, Meaning
 from rnnprof.instrument.reading.project import Function, Project
-from rnnprof.instrument.reading.syntax import Loop, blocks, calls, walk
+from rnnprof.instrument.reading.syntax import Loop, blocks, calls, quiet, walk
 
 TRAIN = "train"
 

@@ -12,7 +12,7 @@ from rnnprof.instrument.reading.classes import full_name
 from rnnprof.instrument.reading.kinds import Kinds
 from rnnprof.instrument.reading.project import Function, Project
 from rnnprof.instrument.reading.shapes import Shapes
-from rnnprof.instrument.reading.syntax import calls, dotted, statements, walk
+from rnnprof.instrument.reading.syntax import calls, dotted, is_paused, quiet, statements
 
 OPEN = "(opened)"
 """The stage of a call into a function whose own statements get the stages."""
@@ -154,7 +154,11 @@ class Meaning:
         name = text.rpartition(".")[2]
         kind = self.kinds.of(call.func, function)
         if kind is not None and kind.role in ("module", "loss"):
-            if callee is not None and self.content(callee) >= {"forward", "loss"} and not is_paused(callee):
+            if (
+                callee is not None
+                and self.content(callee) >= {"forward", "loss"}
+                and not is_paused(callee.node)
+            ):
                 return Label(
                     "forward", f"{text or 'it'} is a module that computes its loss itself", opens=True
                 )
@@ -209,7 +213,7 @@ class Meaning:
             return Label(EVALUATE, f"{callee.name}() runs the model without training it")
         content = self.content(callee)
         major = content & frozenset(MAJOR)
-        if is_paused(callee):
+        if is_paused(callee.node):
             return None
         if len(major & {"forward", "loss", "backward", "update", EVALUATE}) >= 2:
             return Label(OPEN, f"{callee.name}() holds {', '.join(ordered(content))}")
@@ -233,26 +237,6 @@ class Meaning:
             if directive is not None and directive.word == "stage":
                 return directive.name
         return None
-
-
-def is_paused(function: Function) -> bool:
-    """Whether a function is a generator or coroutine: its statements do not run where it is called."""
-    if isinstance(function.node, ast.AsyncFunctionDef):
-        return True
-    return any(isinstance(node, (ast.Yield, ast.YieldFrom)) for node in walk(function.body))
-
-
-def quiet(node: ast.AST) -> bool:
-    """Whether code turns gradients or training mode off."""
-    words = ("no_grad", "inference_mode", "set_grad_enabled")
-    for one in ast.walk(node):
-        if isinstance(one, (ast.Name, ast.Attribute)) and dotted(one).rpartition(".")[2] in words:
-            return True
-        if isinstance(one, ast.Call) and isinstance(one.func, ast.Attribute) and one.func.attr == "eval":
-            return True
-        if isinstance(one, ast.keyword) and one.arg == "volatile":
-            return True
-    return False
 
 
 def ordered(content: Iterable[str]) -> list[str]:

@@ -10,16 +10,10 @@ from rnnprof.instrument.reading.flow import follow
 from rnnprof.instrument.reading.hints import binds_states, directive
 from rnnprof.instrument.reading.learning import learn
 from rnnprof.instrument.reading.loops import Loops, StepLoop
-from rnnprof.instrument.reading.meaning import EVALUATE, MAJOR, OPEN, Label, Meaning, is_paused
+from rnnprof.instrument.reading.meaning import EVALUATE, MAJOR, OPEN, Label, Meaning
 from rnnprof.instrument.reading.naming import Names
 from rnnprof.instrument.reading.project import Function, Project
-from rnnprof.instrument.reading.syntax import (
-    blocks,
-    calls,
-    dotted,
-    own_expressions,
-    statements,
-)
+from rnnprof.instrument.reading.syntax import blocks, calls, dotted, is_paused, own_expressions, statements
 
 
 class Plan:
@@ -36,8 +30,7 @@ class Plan:
         lanes: the functions whose bodies are a lane, by the function node's ``id``.
         opened: the functions whose statements have stages; False where they run outside steps.
         closures: functions handed to a call, and the stage that goes on when they return.
-        whole: the functions of which every call is a step.
-        entries: what to call first in a function.
+        whole, entries: functions of which every call is a step; what to call first in a function.
     """
 
     def __init__(self, project: Project, own: Iterable[rules.Rule] = ()) -> None:
@@ -73,7 +66,7 @@ class Plan:
         return isinstance(function.node, ast.Module) and function.source.name == "__main__"
 
     def _lane(self, function: Function) -> None:
-        if not is_paused(function):
+        if not is_paused(function.node):
             self.lanes[id(function.node)] = EVALUATE
         self._outside(function)
 
@@ -127,11 +120,9 @@ class Plan:
         self._lane_block(step.node.orelse, step.function)
 
     def _leads(self, node: ast.stmt, function: Function) -> bool:
-        inner = [one for one in statements([node]) if id(one) in self.loops.training]
-        return bool(inner) or self._calls_step(node, function)
-
-    def _calls_step(self, node: ast.stmt, function: Function) -> bool:
-        return any(
+        """Whether a step loop is in a statement, or in a function that it calls."""
+        inner = any(id(one) in self.loops.training for one in statements([node]))
+        return inner or any(
             self.loops.leads_to_step(callee)
             for call in calls(node)
             for callee in self.loops.called(call, function)
@@ -257,7 +248,7 @@ class Plan:
             self.open(callee)
         for passed in self.meaning.passed(node, function):
             content = self.meaning.content(passed)
-            if len(content) >= 2 and not is_paused(passed) and not self.loops.leads_to_step(passed):
+            if len(content) >= 2 and not is_paused(passed.node) and not self.loops.leads_to_step(passed):
                 self.closures[id(passed.node)] = label.stage
                 self.open(passed)
         return [label]

@@ -133,3 +133,23 @@ def read(node: ast.AST) -> set[str]:
 def is_constant(node: ast.expr) -> bool:
     """Whether an expression is made of literals alone."""
     return not any(isinstance(one, (ast.Name, ast.Call, ast.Attribute)) for one in [node, *walk(node)])
+
+
+def is_paused(node: Def | ast.Module) -> bool:
+    """Whether a function is a generator or coroutine: its statements do not run where it is called."""
+    if isinstance(node, ast.AsyncFunctionDef):
+        return True
+    return any(isinstance(node, (ast.Yield, ast.YieldFrom)) for node in walk(node.body))
+
+
+def quiet(node: ast.AST) -> bool:
+    """Whether code turns gradients or training mode off."""
+    words = ("no_grad", "inference_mode", "set_grad_enabled")
+    for one in ast.walk(node):
+        if isinstance(one, (ast.Name, ast.Attribute)) and dotted(one).rpartition(".")[2] in words:
+            return True
+        if isinstance(one, ast.Call) and isinstance(one.func, ast.Attribute) and one.func.attr == "eval":
+            return True
+        if isinstance(one, ast.keyword) and one.arg == "volatile":
+            return True
+    return False
