@@ -121,9 +121,19 @@ def _rows(plan: Plan, function: Function, last: int) -> list[tuple[int, str, str
         if id(statement) in steps:
             why = f"{'STEP' if steps[id(statement)].lane == 'train' else 'step of evaluate'}: {why}"
         for line in range(statement.lineno, max(end, statement.lineno) + 1):
-            if line <= last and found.get(line, (NOTHING, ""))[0] == NOTHING:
-                found[line] = (stage, why if line == statement.lineno else "")
+            if line <= last:
+                row = stage, why if line == statement.lineno else ""
+                found[line] = _joined(found.get(line, (NOTHING, "")), row)
     return [(line, *found[line]) for line in sorted(found)]
+
+
+def _joined(one: tuple[str, str], two: tuple[str, str]) -> tuple[str, str]:
+    """Stages and reasons of a line that holds two statements, or more."""
+    named = [row for row in (one, two) if row[0] != NOTHING and not row[0].startswith("(")]
+    if len(named) < 2:
+        return named[0] if named else (one if one[0] != NOTHING else two)
+    stages = list(dict.fromkeys(f"{one[0]}, {two[0]}".split(", ")))
+    return ", ".join(stages), "; ".join(dict.fromkeys(why for _, why in named if why))
 
 
 def _calls(statement: ast.stmt) -> bool:

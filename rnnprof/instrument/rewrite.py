@@ -208,7 +208,7 @@ class Rewriter:
         self._turns.pop()
         self._step = outer
         if isinstance(statement, ast.While):
-            self._expressions.rewrite(statement, None, None)
+            self._expressions.rewrite(statement, self._asks.stage(statement), None)
         statement.body.append(self.objects.statement(turn, statement.body[-1]))
         statement.orelse, _ = self._block(statement.orelse, None)
         end = self.objects.statement(loop.end, statement)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
 
 from rnnprof.instrument.reading.classes import Classes, full_name
+from rnnprof.instrument.reading.kind import ELEMENT, MANY, Kind, by_name
 from rnnprof.instrument.reading.project import Class, Function, Project, top_level
-from rnnprof.instrument.reading.syntax import COMPREHENSIONS
-from rnnprof.instrument.reading.vocabulary import kind_of_class, kind_of_variable, words
+from rnnprof.instrument.reading.syntax import COMPREHENSIONS, dotted
+from rnnprof.instrument.reading.vocabulary import kind_of_class, words
 
 SAME = words(
     """
@@ -29,34 +29,6 @@ OF_MODULE = {
     "named_parameters": "named_parameters",
     "trainable_parameters": "parameters",
 }
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What a name holds.
-
-    Attributes:
-        role: ``module``, ``loss``, ``optimizer``, ``scheduler``, ``scaler``, ``loader``,
-            ``parameter``, ``parameters``, ``gradient``, ``gradients``, ``object``, ``class``, ``function``.
-        made: the class that the user wrote, if the thing is an instance of one.
-        function: the function, if it is one.
-        parts: the kinds of a tuple's elements.
-    """
-
-    role: str
-    made: Class | None = None
-    function: Function | None = None
-    parts: tuple[Kind | None, ...] = ()
-
-
-MANY = {"parameter": Kind("parameters"), "gradient": Kind("gradients")}
-ELEMENT = {"parameters": Kind("parameter"), "gradients": Kind("gradient")}
-
-
-def _by_name(name: str) -> Kind | None:
-    """What a variable of that name holds; a class is no variable."""
-    role = "" if name[:1].isupper() else kind_of_variable(name)
-    return Kind(role) if role else None
 
 
 class Kinds:
@@ -103,7 +75,7 @@ class Kinds:
             return next((kind for value in node.values if (kind := self.of(value, function))), None)
         if isinstance(node, COMPREHENSIONS) and not isinstance(node, ast.DictComp):
             for generator in node.generators:
-                self.bind(generator.target, self.element(self.of(generator.iter, function)), function)
+                self.bind_each(generator.target, generator.iter, function)
             kind = self.of(node.elt, function)
             return MANY.get(kind.role, kind) if kind is not None else None
         if isinstance(node, ast.BinOp):
@@ -147,7 +119,7 @@ class Kinds:
             return Kind("class", made=made)
         if isinstance(made, Function):
             return Kind("function", function=made)
-        return _by_name(name)
+        return by_name(name)
 
     def _imported(self, dotted_name: str) -> Kind | None:
         module, _, name = dotted_name.rpartition(".")
@@ -183,7 +155,7 @@ class Kinds:
         found = self._attributes.get(node.attr)
         if found is not None:
             return found
-        return _by_name(node.attr)
+        return by_name(node.attr)
 
     # ---- calls ------------------------------------------------------------------------------
 
@@ -252,6 +224,18 @@ class Kinds:
             known = self._attributes.setdefault(target.attr, kind)
             if known is not None and known.role != kind.role:
                 self._attributes[target.attr] = None
+
+    def bind_each(self, target: ast.expr, iterable: ast.expr, function: Function) -> None:
+        """Note what a loop's target holds, also over ``enumerate`` and ``zip``."""
+        name = dotted(iterable.func) if isinstance(iterable, ast.Call) else ""
+        given = iterable.args if isinstance(iterable, ast.Call) else []
+        if name == "enumerate" and given and isinstance(target, ast.Tuple) and len(target.elts) == 2:
+            self.bind_each(target.elts[1], given[0], function)
+        elif name == "zip" and isinstance(target, ast.Tuple):
+            for one, values in zip(target.elts, given, strict=False):
+                self.bind(one, self.element(self.of(values, function)), function)
+        else:
+            self.bind(target, self.element(self.of(iterable, function)), function)
 
     def _scope(self, name: str, function: Function) -> Function:
         for node in function.body:

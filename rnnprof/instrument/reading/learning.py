@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 
-from rnnprof.instrument.reading.kinds import Kind, Kinds
+from rnnprof.instrument.reading.kind import Kind
+from rnnprof.instrument.reading.kinds import Kinds
 from rnnprof.instrument.reading.project import Function, Project
-from rnnprof.instrument.reading.syntax import dotted, statements, walk
+from rnnprof.instrument.reading.syntax import statements, walk
 
 ROUNDS = 4
 """How often kinds are passed on from function to function; chains of calls are seldom longer."""
@@ -35,7 +36,7 @@ def _learn(kinds: Kinds, function: Function) -> None:
         elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
             kinds.bind(statement.target, kinds.of(statement.value, function), function)
         elif isinstance(statement, ast.For):
-            _bind_loop(kinds, statement, function)
+            kinds.bind_each(statement.target, statement.iter, function)
         elif isinstance(statement, ast.With):
             for item in statement.items:
                 if item.optional_vars is not None:
@@ -46,18 +47,6 @@ def _learn(kinds: Kinds, function: Function) -> None:
                 kinds.returns.setdefault(id(function), kind)
         for call in (one for one in walk(statement) if isinstance(one, ast.Call)):
             _pass(kinds, call, function)
-
-
-def _bind_loop(kinds: Kinds, loop: ast.For, function: Function) -> None:
-    target, iterable = loop.target, loop.iter
-    if isinstance(iterable, ast.Call) and dotted(iterable.func) == "enumerate" and iterable.args:
-        pair = isinstance(target, ast.Tuple) and len(target.elts) == 2
-        target, iterable = target.elts[1] if pair else target, iterable.args[0]  # type: ignore[attr-defined]
-    if isinstance(iterable, ast.Call) and dotted(iterable.func) == "zip" and isinstance(target, ast.Tuple):
-        for one, values in zip(target.elts, iterable.args, strict=False):
-            kinds.bind(one, kinds.element(kinds.of(values, function)), function)
-        return
-    kinds.bind(target, kinds.element(kinds.of(iterable, function)), function)
 
 
 def _pass(kinds: Kinds, call: ast.Call, function: Function) -> None:

@@ -114,7 +114,7 @@ class Plan:
         if isinstance(step.node, ast.For):
             self.labels[id(step.node)] = Label("get_batch", why)
         else:
-            label = self._simple(step.node, step.function)
+            label = self._simple(step.node, step.function) or self._names.of(step.node, step.function)
             if label is not None:
                 self.labels[id(step.node)] = label
         self._lane_block(step.node.orelse, step.function)
