@@ -13,8 +13,10 @@ stands for anything (`fnmatch`). The first rule that matches decides.
 
 from __future__ import annotations
 
+import fnmatch
+import functools
+import re
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 
 @dataclass(frozen=True)
@@ -151,13 +153,19 @@ NAMED = _rules(
 def match(rules: tuple[Rule, ...], candidates: list[str]) -> Rule | None:
     """The first rule of which a pattern matches a way to write the call."""
     for rule in rules:
+        whole, last = _compiled(rule.patterns)
         for candidate in candidates:
-            if any(_matches(candidate, pattern) for pattern in rule.patterns):
+            if whole.match(candidate) or last.match(candidate.rpartition(".")[2]):
                 return rule
     return None
 
 
-def _matches(candidate: str, pattern: str) -> bool:
-    if "." not in pattern and "<" not in pattern:
-        candidate = candidate.rpartition(".")[2]
-    return fnmatchcase(candidate, pattern)
+@functools.cache
+def _compiled(patterns: tuple[str, ...]) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """The patterns for a whole candidate, and those for its last part."""
+    whole = [one for one in patterns if "." in one or "<" in one]
+    return _any_of(whole), _any_of([one for one in patterns if one not in whole])
+
+
+def _any_of(patterns: list[str]) -> re.Pattern[str]:
+    return re.compile("|".join(map(fnmatch.translate, patterns)) or r"(?!)")

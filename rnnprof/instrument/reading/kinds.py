@@ -46,6 +46,11 @@ class Kinds:
         self._own: dict[tuple[int, str], Kind] = {}
         self.returns: dict[int, Kind] = {}
 
+    @property
+    def known(self) -> int:
+        """Of how many names and returns something is known."""
+        return len(self.names) + len(self.returns) + len(self._own) + len(self._attributes)
+
     # ---- looking up -------------------------------------------------------------------------
 
     def of(self, node: ast.expr, function: Function) -> Kind | None:

@@ -16,9 +16,13 @@ ROUNDS = 4
 def learn(project: Project) -> Kinds:
     """What the names of a project hold."""
     kinds = Kinds(project)
+    known = -1
     for _ in range(ROUNDS):
         for function in project.functions:
             _learn(kinds, function)
+        if kinds.known == known:
+            break
+        known = kinds.known
     return kinds
 
 

@@ -13,23 +13,13 @@ from rnnprof.instrument.reading.kinds import Kinds
 from rnnprof.instrument.reading.project import Function, Project
 from rnnprof.instrument.reading.shapes import Shapes
 from rnnprof.instrument.reading.syntax import calls, dotted, is_paused, quiet, statements
+from rnnprof.instrument.reading.vocabulary import words
 
 OPEN = "(opened)"
 """The stage of a call into a function whose own statements get the stages."""
 EVALUATE = "evaluate"
-MAJOR = (
-    "zero_grad",
-    "forward",
-    "loss",
-    "backward",
-    "clip",
-    "update",
-    "repackage",
-    "init_hidden",
-    "schedule",
-    "checkpoint",
-    EVALUATE,
-    rules.SAMPLE,
+MAJOR = words(
+    """init_hidden repackage zero_grad forward loss backward clip update schedule checkpoint evaluate sample"""
 )
 MINOR = ("get_batch", "log")
 TRAINS = frozenset({"backward", "update"})
@@ -64,6 +54,7 @@ class Meaning:
         self.own = tuple(own)
         self.shapes = Shapes(kinds)
         self.contents: dict[int, frozenset[str]] = {}
+        self._walked: dict[tuple[int, int], tuple[list[ast.stmt], list[ast.Call]]] = {}
         self._stages = {id(one): stage for one in project.functions if (stage := self._directed(one))}
         while self._grow():
             pass
@@ -86,11 +77,12 @@ class Meaning:
     def held(self, body: list[ast.stmt], function: Function) -> frozenset[str]:
         """The stages of some statements of a function."""
         found: set[str] = set()
-        for statement in statements(body):
+        each, called = self._nodes(body)
+        for statement in each:
             shape = self.shapes.of(statement, function)
             if shape is not None:
                 found.add(shape[0])
-        for call in calls(body):
+        for call in called:
             label = self.call(call, function)
             if label is not None and label.stage not in (OPEN, rules.TRANSPARENT):
                 found.add(label.stage)
@@ -100,6 +92,13 @@ class Meaning:
             for passed in self.passed(call, function):
                 found |= self.content(passed)
         return frozenset(found)
+
+    def _nodes(self, body: list[ast.stmt]) -> tuple[list[ast.stmt], list[ast.Call]]:
+        """The statements and calls of a body, which is asked for again and again."""
+        key = id(body[0]) if body else 0, len(body)
+        if key not in self._walked:
+            self._walked[key] = list(statements(body)), list(calls(body))
+        return self._walked[key]
 
     def passed(self, call: ast.Call, function: Function) -> list[Function]:
         """The user's functions that a call is handed, to be called in it, such as a closure."""
@@ -241,15 +240,5 @@ class Meaning:
 
 def ordered(content: Iterable[str]) -> list[str]:
     """Stages in the order of a training loop."""
-    order = [
-        "get_batch",
-        "init_hidden",
-        "repackage",
-        "zero_grad",
-        "forward",
-        "loss",
-        "backward",
-        "clip",
-        "update",
-    ]
+    order = ("get_batch", *MAJOR)
     return sorted(content, key=lambda stage: (order.index(stage) if stage in order else len(order), stage))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from fnmatch import fnmatchcase
 
 
@@ -107,16 +108,19 @@ PLUMBING = words(
 """Names of small operations that make no stage of their own: they go on in the stage before them."""
 
 
+@functools.cache
 def matches(name: str, patterns: tuple[str, ...]) -> bool:
     """Whether a name, in lower case, matches any pattern."""
     return any(fnmatchcase(name.lower(), pattern) for pattern in patterns)
 
 
+@functools.cache
 def kind_of_class(full_name: str) -> str:
     """What calling the thing of that full name gives; ``""`` if unknown."""
     return next((kind for pattern, kind in KINDS if fnmatchcase(full_name, pattern)), "")
 
 
+@functools.cache
 def kind_of_variable(name: str) -> str:
     """What a variable of that name holds; ``""`` if the name does not tell."""
     last = name.rpartition(".")[2].lower()
