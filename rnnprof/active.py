@@ -16,6 +16,8 @@ from rnnprof.errors import NestingError, UsageError
 from rnnprof.marks import MAX_STAGES, NoStage
 
 _profile: Any = None
+boundaries = True
+"""Whether the marks in rewritten code act on a profile that opens: not where the program has its own."""
 _nothing: dict[str, NoStage] = {}
 
 
@@ -95,6 +97,8 @@ def activate(profile: Any) -> None:
         NestingError: if another one is recording.
     """
     global _profile
+    if _profile is not None and _profile.gives_way is not None:
+        _profile.gives_way()
     if _profile is not None:
         raise NestingError(
             f"a profile is recording already ({_profile.describe()}): close it before the next begins"

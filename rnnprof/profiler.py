@@ -62,6 +62,8 @@ class profile:
         )
         self._state = "new"
         self._track: Any = None
+        # Called when the program opens a profile of its own, so that it may.
+        self.gives_way: Callable[[], None] | None = None
         self._at_stop: list[Callable[[], None]] = []
         self._stage: Callable[[str], Any] = active.stage
         self._step: Callable[[int | None], Any] = active.step
@@ -81,7 +83,8 @@ class profile:
         self._stage = self._track.stage
         self._step = self._track.open_step
         self._state = "recording"
-        marks.record_on(self._track)
+        if active.boundaries:
+            marks.record_on(self._track)
         atexit.register(self.stop)
         return self
 

@@ -81,10 +81,11 @@ class Asks:
             for call in calls(function.body):
                 kind = meaning.kinds.of(call.func, function)
                 known = self._plan.parts.get(id(call))
-                unknown = (
-                    known is not None and known.stage == "forward" and (kind is None or kind.function is None)
-                )
-                if (kind is not None and kind.role == "module") or unknown:
+                runs = known is not None and known.stage == "forward"
+                own = kind.function if kind is not None else None
+                # A function is none; of a method, the hooks are shown the object.
+                shows = own is None or own.owner is not None
+                if (kind is not None and kind.role == "module") or (runs and shows):
                     found.append(call)
         return found
 

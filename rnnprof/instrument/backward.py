@@ -159,7 +159,9 @@ class Divider:
             model.divided = False
         if model.divided:
             self._noted.add(number)
-            node.register_prehook(place)
+            # While it is on trial a pass is only timed: half a division would mislead.
+            if not model.trial:
+                node.register_prehook(place)
 
     # ---- the backward pass ------------------------------------------------------------------
 

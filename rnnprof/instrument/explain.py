@@ -100,18 +100,20 @@ def _rows(plan: Plan, function: Function, last: int) -> list[tuple[int, str, str
         for inner in statements([one])
     }
     before = ""
+    first: dict[int, str] = {}
     for statement in statements(node.body):
         if isinstance(statement, SCOPES):
             continue
-        inner = blocks(statement)
-        end = inner[0][0].lineno - 1 if inner else statement.end_lineno or statement.lineno
+        end = _last_line(statement)
         stage, why = _stages(plan, statement)
-        if id(statement) not in inside:
-            before = ""
-        elif stage == NOTHING and not why and before and _calls(statement):
+        if id(statement) not in inside or id(statement) in first:
+            before = first.get(id(statement), "")
+        if stage == NOTHING and not why and before and _calls(statement):
             stage = f"({before})"
         elif stage != NOTHING:
             before = stage.rpartition(", ")[2]
+        # Each branch goes on where the statement around it began, not where the other one ended.
+        first.update((id(block[0]), before) for block in blocks(statement)[1:])
         if id(statement) in lanes:
             stage = (
                 lanes[id(statement)]
@@ -119,12 +121,20 @@ def _rows(plan: Plan, function: Function, last: int) -> list[tuple[int, str, str
                 else f"{lanes[id(statement)]}: {stage}"
             )
         if id(statement) in steps:
-            why = f"{'STEP' if steps[id(statement)].lane == 'train' else 'step of evaluate'}: {why}"
+            what = "STEP" if steps[id(statement)].lane == "train" else "step of evaluate"
+            why = f"{what}: {why}" if why else what
         for line in range(statement.lineno, max(end, statement.lineno) + 1):
             if line <= last:
                 row = stage, why if line == statement.lineno else ""
                 found[line] = _joined(found.get(line, (NOTHING, "")), row)
     return [(line, *found[line]) for line in sorted(found)]
+
+
+def _last_line(statement: ast.stmt) -> int:
+    """The last line of what a statement itself evaluates."""
+    if not blocks(statement):
+        return statement.end_lineno or statement.lineno
+    return max([statement.lineno, *(one.end_lineno or 0 for one in own_expressions(statement))])
 
 
 def _joined(one: tuple[str, str], two: tuple[str, str]) -> tuple[str, str]:

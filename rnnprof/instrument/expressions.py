@@ -17,6 +17,8 @@ State = str | None
 """The stage that is certainly open; None if that is not known."""
 WORKS = (ast.BinOp, ast.UnaryOp, ast.Compare, ast.Subscript, ast.JoinedStr)
 UNORDERED = (ast.IfExp, ast.BoolOp, ast.Lambda, ast.NamedExpr, ast.Await, *COMPREHENSIONS)
+FIRST = ((ast.IfExp, "test"), (ast.UnaryOp, "operand"), (ast.Compare, "left"))
+"""Where the first operand stands in expressions whose truth a condition asks of their operands."""
 
 
 class Expressions:
@@ -96,7 +98,7 @@ class Expressions:
             if stage is not None and state != stage and _works(node):
                 return self._before(node, stage), stage
             return node, state
-        if isinstance(node, UNORDERED):
+        if _is_unordered(node):
             return self._unordered(node, stage, state)
         label = self._parts.get(id(node))
         own = self._own(node, stage)
@@ -127,6 +129,18 @@ class Expressions:
         return node, None if opens else own
 
     def _before(self, node: ast.expr, stage: str) -> ast.expr:
+        """An expression before which a stage begins.
+
+        The mark goes to what is evaluated first: a condition asks each operand for its truth once,
+        and would ask twice if it were given the value of `and` instead.
+        """
+        for kind, name in FIRST:
+            if isinstance(node, kind):
+                setattr(node, name, self._before(getattr(node, name), stage))
+                return node
+        if isinstance(node, ast.BoolOp):
+            node.values[0] = self._before(node.values[0], stage)
+            return node
         return self._pick(ast.Tuple([self._mark(stage, node), node], ast.Load()), 1, node)
 
     def _unordered(self, node: ast.expr, stage: str | None, state: State) -> tuple[ast.expr, State]:
@@ -146,6 +160,13 @@ class Expressions:
 
     def _has_parts(self, node: ast.AST) -> bool:
         return any(id(one) in self._parts for one in [node, *walk(node)])
+
+
+def _is_unordered(node: ast.expr) -> bool:
+    """Whether parts of an expression may not run; `not` is among them, as it stands before such."""
+    if isinstance(node, ast.Compare):
+        return len(node.ops) > 1
+    return isinstance(node, UNORDERED) or (isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not))
 
 
 def _works(node: ast.expr) -> bool:

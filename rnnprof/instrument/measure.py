@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rnnprof import active
 from rnnprof.errors import NestingError
 from rnnprof.instrument import runtime
 from rnnprof.instrument.compiling import Compiling
@@ -70,13 +71,26 @@ def measure(
         except NestingError as error:
             words.append(str(error))
         run: Run = prof.run
-        if not any(lane.name == "train" for lane in run.lanes):
+        if not active.boundaries:
+            words.append(
+                "the program opened a profile of its own, and from then on nothing else was recorded."
+            )
+        elif not any(lane.name == "train" for lane in run.lanes):
             words.append(no_loop(program.plan, "torch" in sys.modules))
         words += failures
+        if program.error is not None:
+            words.append(f"the program could not be planned: {program.error!r}")
         words += [f"a loop could not be measured to its end: {error!r}" for error in runtime.failures[:1]]
         tell(Outcome(run, prof.path, tuple(words)))
 
+    def give_way() -> None:
+        prof.gives_way = None
+        active.boundaries = False
+        hooks.close()
+        prof.stop("gave way")
+
     def begin() -> None:
+        prof.gives_way = give_way
         prof.start()
         compiling.open()
 

@@ -24,6 +24,7 @@ class Program:
 
     Attributes:
         plan: what was decided; None where the script itself is no Python that can be read.
+        error: what kept it from being planned.
         pristine: the code as the user wrote it, by the code that was loaded in its place.
     """
 
@@ -35,8 +36,14 @@ class Program:
         watch: Callable[[Any], None] | None = None,
     ) -> None:
         self.project = Project(roots)
-        source = self.project.add(path, "__main__")
-        self.plan = Plan(self.project, own) if source is not None else None
+        self.plan: Plan | None = None
+        self.error: Exception | None = None
+        try:
+            if self.project.add(path, "__main__") is not None:
+                self.plan = Plan(self.project, own)
+        except Exception as error:
+            # Whatever it is: the program runs all the same, and is measured as a whole.
+            self.error = error
         self.pristine: dict[types.CodeType, types.CodeType] = {}
         self._own = tuple(own)
         self._watch = watch

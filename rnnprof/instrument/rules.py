@@ -79,7 +79,7 @@ CALLS = _rules(
     (
         "checkpoint",
         "saves the model",
-        """torch.save *.state_dict *.save *.save_pretrained *save_checkpoint* *save_model* *model_save
+        """torch.save *.save *.save_pretrained *save_checkpoint* *save_model* *model_save
         *save_state* *save_weights* *checkpoint* *pickle.dump export_*""",
     ),
     (
@@ -142,7 +142,7 @@ NAMED = _rules(
     (
         "update",
         "its name says update",
-        """*optimizer.step *update_param* *sgd_step* *apply_grad* sgd *sgd_update* *update_weights*
+        """*optimizer.step *updater *update_param* *sgd_step* *apply_grad* sgd *sgd_update* *update_weights*
         *optim_step*""",
     ),
     ("schedule", "its name says schedule", """*scheduler.step *sched.step *lr_decay* *decay_l*"""),

@@ -65,6 +65,7 @@ class Loop:
 
 def forget() -> None:
     """Something went wrong in rnnprof: go on without the step that is open."""
+    del failures[MOST:]
     failures.append(sys.exc_info()[1])
     profile = active.current()
     track = profile.track if profile is not None else None
@@ -76,6 +77,7 @@ def forget() -> None:
             failures.append(error)
 
 
+MOST = 8
 failures: list[BaseException | None] = []
 """Errors of rnnprof itself, which the program never saw."""
 

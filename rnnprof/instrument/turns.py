@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from threading import local
 from typing import Any
 
 from rnnprof import active
@@ -13,11 +14,10 @@ FETCH = Mark("get_batch")
 TRAIN, EVALUATE = "train", "evaluate"
 
 
-class Trained:
-    """Called where the program backpropagates: the turn that is under way is a training step."""
+class Trained(local):
+    """Called where the program backpropagates: the thread's turn that is under way is a training step."""
 
-    def __init__(self) -> None:
-        self.yes = False
+    yes = False
 
     def __call__(self) -> None:
         self.yes = True
@@ -31,7 +31,7 @@ TRAINED = Trained()
 
 def here() -> Any:
     """The calling thread's track in the active profile, or None."""
-    profile = active.current()
+    profile = active.current() if active.boundaries else None
     return profile.track.here() if profile is not None and profile.track is not None else None
 
 
@@ -56,7 +56,7 @@ class Visit:
         fetches: whether a turn begins with the fetch of a batch.
     """
 
-    __slots__ = ("around", "error", "fetches", "first", "lane", "step", "train")
+    __slots__ = ("around_trained", "error", "fetches", "first", "lane", "step", "train")
 
     def __init__(self, lane: str, fetches: bool) -> None:
         self.train = lane == TRAIN
@@ -64,6 +64,8 @@ class Visit:
         self.fetches = fetches
         self.first = True
         self.error = sys.exc_info()[1]
+        # A loop that evaluates may run inside a step, which has trained by then or has not.
+        self.around_trained = TRAINED.yes
         self.step: Any = None
         if not self.train:
             self._enter_lane()
@@ -117,7 +119,7 @@ class Visit:
             else:
                 step.spoiled = not (self.train and TRAINED.yes)
                 step.__exit__(None, None, None)
-        TRAINED.yes = False
+        TRAINED.yes = self.around_trained
         lane, self.lane = self.lane, None
         if lane is not None:
             lane.__exit__(None, None, None)

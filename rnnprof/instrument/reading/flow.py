@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from rnnprof.instrument.reading.kinds import Kinds
 from rnnprof.instrument.reading.meaning import OPEN, Label
 from rnnprof.instrument.reading.project import Function
-from rnnprof.instrument.reading.syntax import bound, calls, own_expressions, read, statements, walk
-from rnnprof.instrument.reading.vocabulary import STATES, matches
+from rnnprof.instrument.reading.syntax import bound, calls, dotted, own_expressions, read, statements, walk
+from rnnprof.instrument.reading.vocabulary import is_state, matches
 
 MODEL = ("forward", "loss", OPEN)
+LOSSES = ("*loss*", "nll*", "*_nll", "kl", "kl_*", "*_kl", "kld*", "bce*", "mse*", "*_mse", "*penalty*")
+"""Names of parts of a loss."""
 WORK = (ast.Call, ast.BinOp, ast.Subscript, ast.Compare, ast.UnaryOp)
 
 
@@ -82,6 +84,8 @@ def follow(
             continue
         if item.binds & receivers:
             labels[id(item.statement)] = Label("loss", "makes what backward is called on")
+        elif id(item.statement) in tainted and _named_loss(item.binds):
+            labels[id(item.statement)] = Label("loss", "is computed from the model's output and named loss")
         elif id(item.statement) in tainted:
             late = i > last_loss
             labels[id(item.statement)] = Label(
@@ -90,12 +94,24 @@ def follow(
                 if late
                 else "is computed from the model's output",
             )
-        elif all(matches(name.rpartition(".")[2], STATES) for name in item.binds):
+        elif _is_fresh(item.statement) and all(is_state(name) for name in item.binds):
             labels[id(item.statement)] = Label(
                 "init_hidden", "makes the hidden state that the model begins with"
             )
         else:
             labels[id(item.statement)] = Label("get_batch", "makes what the model is given")
+
+
+def _named_loss(binds: set[str]) -> bool:
+    return bool(binds) and all(matches(name.rpartition(".")[2], LOSSES) for name in binds)
+
+
+def _is_fresh(statement: ast.stmt) -> bool:
+    """Whether a statement makes a tensor of constants or noise, or is given a function's result."""
+    named = [
+        dotted(call.func).rpartition(".")[2] for one in own_expressions(statement) for call in calls(one)
+    ]
+    return bool(named) and not any(name in ("cat", "stack", "tensor", "from_numpy") for name in named)
 
 
 def _stage(labels: dict[int, Label], item: Item) -> str | None:

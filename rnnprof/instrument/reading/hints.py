@@ -7,7 +7,7 @@ import ast
 from rnnprof.instrument.reading.meaning import Label
 from rnnprof.instrument.reading.project import Function
 from rnnprof.instrument.reading.syntax import SCOPES, blocks, bound
-from rnnprof.instrument.reading.vocabulary import STATES, matches
+from rnnprof.instrument.reading.vocabulary import is_state
 
 BY_COMMENT = "the comment in this line"
 
@@ -26,4 +26,4 @@ def directive(statement: ast.stmt, function: Function) -> Label | None:
 def binds_states(statement: ast.stmt) -> bool:
     """Whether all that a statement binds is named like a hidden state."""
     names = bound(statement)
-    return bool(names) and all(matches(name.rpartition(".")[2], STATES) for name in names)
+    return bool(names) and all(is_state(name) for name in names)

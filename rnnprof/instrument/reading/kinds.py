@@ -64,8 +64,8 @@ class Kinds:
         if isinstance(node, (ast.Tuple, ast.List)):
             parts = tuple(self.of(one, function) for one in node.elts)
             first = parts[0] if parts else None
-            if first is not None and isinstance(node, ast.List) and len(set(parts)) == 1:
-                return first
+            if isinstance(node, ast.List) and len(set(parts)) == 1:
+                return MANY.get(first.role, first) if first is not None else None
             return Kind("tuple", parts=parts)
         if isinstance(node, ast.Subscript):
             inner = self.of(node.value, function)
@@ -241,6 +241,13 @@ class Kinds:
                 self.bind(one, self.element(self.of(values, function)), function)
         else:
             self.bind(target, self.element(self.of(iterable, function)), function)
+
+    def bind_parameter(self, node: ast.expr, function: Function, role: str = "parameter") -> None:
+        """Note that a variable holds a parameter, or a list of them: its gradient is asked for."""
+        while isinstance(node, ast.Attribute) and node.attr == "data":
+            node = node.value
+        if isinstance(node, ast.Name) and self.of(node, function) is None:
+            self.bind(node, Kind(role), function)
 
     def _scope(self, name: str, function: Function) -> Function:
         for node in function.body:

@@ -33,8 +33,19 @@ def _learn(kinds: Kinds, function: Function) -> None:
             Kind(kinds.classes.role(function.owner), made=function.owner),
         )
     for statement in statements(function.body):
+        for node in (one for one in walk(statement) if isinstance(one, ast.Attribute)):
+            if node.attr in ("grad", "requires_grad"):
+                kinds.bind_parameter(node.value, function)
+        if isinstance(statement, ast.For) and _is_parameter(kinds, statement.target, function):
+            kinds.bind_parameter(statement.iter, function, "parameters")
         if isinstance(statement, ast.Assign):
             kind = kinds.of(statement.value, function)
+            listed = (
+                kinds.of(statement.targets[0], function) if isinstance(statement.value, ast.List) else None
+            )
+            if listed is not None and listed.role == "parameters":
+                for one in getattr(statement.value, "elts", []):
+                    kinds.bind_parameter(one, function)
             for target in statement.targets:
                 kinds.bind(target, kind, function)
         elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
@@ -51,6 +62,11 @@ def _learn(kinds: Kinds, function: Function) -> None:
                 kinds.returns.setdefault(id(function), kind)
         for call in (one for one in walk(statement) if isinstance(one, ast.Call)):
             _pass(kinds, call, function)
+
+
+def _is_parameter(kinds: Kinds, target: ast.expr, function: Function) -> bool:
+    kind = kinds.of(target, function)
+    return kind is not None and kind.role == "parameter"
 
 
 def _pass(kinds: Kinds, call: ast.Call, function: Function) -> None:

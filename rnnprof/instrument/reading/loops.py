@@ -62,7 +62,8 @@ class Loops:
             return None
         for call in calls(node.body):
             for callee in self.called(call, function):
-                if self.leads_to_step(callee):
+                # A function may call itself in its loop, to try again say.
+                if callee is not function and self.leads_to_step(callee):
                     return None
         places = self._places(node, function)
         return StepLoop(

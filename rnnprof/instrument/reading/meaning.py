@@ -19,7 +19,7 @@ OPEN = "(opened)"
 """The stage of a call into a function whose own statements get the stages."""
 EVALUATE = "evaluate"
 MAJOR = words(
-    """init_hidden repackage zero_grad forward loss backward clip update schedule checkpoint evaluate sample"""
+    "init_hidden repackage zero_grad forward loss backward clip update schedule checkpoint evaluate sample"
 )
 MINOR = ("get_batch", "log")
 TRAINS = frozenset({"backward", "update"})
@@ -54,6 +54,7 @@ class Meaning:
         self.own = tuple(own)
         self.shapes = Shapes(kinds)
         self.contents: dict[int, frozenset[str]] = {}
+        self.kept = _kept(project)
         self._walked: dict[tuple[int, int], tuple[list[ast.stmt], list[ast.Call]]] = {}
         self._stages = {id(one): stage for one in project.functions if (stage := self._directed(one))}
         while self._grow():
@@ -174,9 +175,11 @@ class Meaning:
             return Label(found.stage, f"{text}: {found.why}")
         if callee is not None and (stage := self._single(callee)):
             return Label(stage, f"{callee.name}() holds nothing but {stage}")
+        if name == "state_dict" and id(call) in self.kept:
+            return Label("checkpoint", f"{text}: keeps the model's state")
         if self.makes(call, function) is not None or name in vocabulary.PLUMBING:
             return None
-        found = rules.match(rules.NAMED, candidates)
+        found = rules.match(rules.NAMED, candidates) if not full.startswith("torch.") else None
         if found is not None:
             return Label(found.stage, f"{text}: {found.why}")
         if holder is not None and holder.role == "module" and callee is None:
@@ -236,6 +239,19 @@ class Meaning:
             if directive is not None and directive.word == "stage":
                 return directive.name
         return None
+
+
+def _kept(project: Project) -> set[int]:
+    """The calls of ``state_dict`` inside others: copied or collected, they are kept."""
+    return {
+        id(inner)
+        for source in project.sources.values()
+        for node in ast.walk(source.tree)
+        if isinstance(node, (ast.Call, ast.Dict, ast.DictComp))
+        for inner in ast.walk(node)
+        if inner is not node and isinstance(inner, ast.Call)
+        if isinstance(inner.func, ast.Attribute) and inner.func.attr == "state_dict"
+    }
 
 
 def ordered(content: Iterable[str]) -> list[str]:

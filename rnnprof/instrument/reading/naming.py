@@ -52,15 +52,27 @@ class Names:
                     return Label(name, f"named after {dotted(call.func)}()")
         return None
 
+    def outermost(self, statement: ast.stmt, function: Function) -> Label | None:
+        """The stage of a statement that is one call, after what it calls, where that says more."""
+        value = getattr(statement, "value", None)
+        if not isinstance(value, ast.Call) or self._meaning.call(value, function) is not None:
+            return None
+        name = self._name(value, function)
+        vague = name.rpartition(".")[2] in ("update", "add", "log", "write", "record", "put", "set", "report")
+        return Label(name, f"named after {dotted(value.func)}()") if name and not vague else None
+
     def _name(self, call: ast.Call, function: Function) -> str:
         kind = self._kinds.of(call.func, function)
         if kind is not None and kind.role == "class" and isinstance(kind.made, Class):
             return kind.made.name
         callee = self._kinds.callee(call, function)
-        if callee is not None:
-            return callee.name
         text = dotted(call.func)
-        name = text.rpartition(".")[2]
+        if callee is not None:
+            return self._clear(callee.name, text)
+        name = text.rpartition(".")[2].replace("()", "").replace("[]", "")
         if not name or name in PLUMBING or name.rstrip("_") in PLUMBING or text in BUILTINS:
             return ""
+        return self._clear(name, text)
+
+    def _clear(self, name: str, text: str) -> str:
         return text.replace("()", "")[-LONGEST:].lstrip(".") if name in VAGUE else name

@@ -206,6 +206,11 @@ class Plan:
         if shape is not None and not (outer and outer[-1].stage in ("log", "backward", "zero_grad", "clip")):
             self._forget_transfers(statement)
             return Label(*shape)
+        if outer and all(label.stage == "log" for label in outer):
+            # `env.step(action.item())` is not there to report.
+            named = self._names.outermost(statement, function)
+            if named is not None:
+                return named
         if outer and outer[-1].stage == "get_batch" and binds_states(statement):
             self._forget_transfers(statement)
             return Label("init_hidden", "moves a hidden state to the device")
@@ -249,6 +254,7 @@ class Plan:
         for passed in self.meaning.passed(node, function):
             content = self.meaning.content(passed)
             if len(content) >= 2 and not is_paused(passed.node) and not self.loops.leads_to_step(passed):
-                self.closures[id(passed.node)] = label.stage
+                if label.stage not in (OPEN, EVALUATE):
+                    self.closures[id(passed.node)] = label.stage
                 self.open(passed)
         return [label]

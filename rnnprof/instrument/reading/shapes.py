@@ -7,7 +7,7 @@ import ast
 from rnnprof.instrument.reading.kinds import Kinds
 from rnnprof.instrument.reading.project import Function
 from rnnprof.instrument.reading.syntax import bound, calls, dotted, own_expressions, walk
-from rnnprof.instrument.reading.vocabulary import STATES, matches
+from rnnprof.instrument.reading.vocabulary import is_state
 
 CLEARS = {"zero_", "detach_"}
 HARMLESS = {"requires_grad_", "retain_grad", "register_hook", "share_memory_"}
@@ -102,6 +102,8 @@ class Shapes:
             return None
         if name.endswith("__"):
             return None
+        if name == "detach_" and not self._is_gradient(call.func.value, function):
+            return "repackage", "detaches the hidden state"
         if self._is_gradient(call.func.value, function):
             return (
                 ("zero_grad", "drops the old gradients") if name in CLEARS else ("clip", "changes gradients")
@@ -120,6 +122,8 @@ class Shapes:
 
     def _state(self, statement: ast.Assign) -> tuple[str, str] | None:
         """``hidden = hidden.detach()``, ``h = [s.detach() for s in h]``, ``hidden = torch.zeros(...)``."""
+        if any(isinstance(target, ast.Subscript) for target in statement.targets):
+            return None
         targets = bound(statement)
         value = statement.value
         called = {dotted(one.func).rpartition(".")[2] for one in calls(value)}
@@ -128,7 +132,7 @@ class Shapes:
         used = {dotted(one) for one in [value, *walk(value)] if isinstance(one, (ast.Name, ast.Attribute))}
         if (called | attributes) & DETACHES and called <= WRAPPERS and targets & used:
             return "repackage", "detaches what the next step begins with"
-        states = bool(targets) and all(matches(name.rpartition(".")[2], STATES) for name in targets)
+        states = bool(targets) and all(is_state(name) for name in targets)
         if states and called & FRESH and not (targets & used):
             return "init_hidden", "makes a fresh hidden state"
         if states and (called | attributes) & DETACHES and called <= WRAPPERS:

@@ -62,8 +62,8 @@ VARIABLES: tuple[tuple[str, str], ...] = (
 
 STATES = words(
     """
-    *hidden* *state* *memory* mems cell h c h[0-9] c[0-9] h_[0-9] c_[0-9] h_t c_t ht hx cx hx_* h_*
-    c_* hprev*
+    *hidden* state states rnn_state* lstm_state* init_state* h_state* c_state* encoder_state* decoder_state*
+    memory mems cell h c h[0-9] c[0-9] h_[0-9] c_[0-9] h_t c_t ht hx cx hx_* h_prev c_prev hprev*
     """
 )
 """Names of recurrent states."""
@@ -87,22 +87,22 @@ SPEAKS = ("*sample*", "*generat*", "*translat*", "*beam*", "*greedy*")
 
 PLUMBING = words(
     """
-    abs any all append arange argmax argmin as_tensor autocast bernoulli bitwise_and bitwise_not bmm
-    bool cat children chunk clamp clone contiguous copy copy_ count cumprod cumsum data
+    abs all any append arange argmax argmin as_tensor autocast bernoulli bitwise_and bitwise_not bmm
+    bool buffers cat children chunk clamp clone contiguous copy copy_ count cumprod cumsum data
     default_timer detach device dict dim div dot double dropout einsum embedding empty enable_grad
     endswith enumerate eq exp expand expand_as extend eye fill_ filter flatten flip float
     FloatTensor format format_map full full_like gather ge gelu get getattr gt half hasattr id index
     index_fill index_select inference_mode insert int is_available isinstance items iter join keys
-    le len list ljust log log_softmax logical_not long LongTensor lower lt map manual_seed
-    masked_fill masked_select matmul max mean min mm modules monotonic mul multinomial
+    le len list ljust log log_softmax logical_not long LongTensor lower lt manual_seed map
+    masked_fill masked_select matmul max mean min mm modules monotonic mul multinomial named_buffers
     named_parameters narrow ne new_full new_ones new_tensor new_zeros no_grad nonzero norm
     nullcontext numel one_hot ones ones_like outer pack_padded_sequence pad pad_packed_sequence
     parameters perf_counter permute pop pow process_time rand randint randn random range relu remove
     repeat replace requires_grad_ reshape reversed rjust roll round scatter set set_grad_enabled
     setattr sigmoid silu size softmax softplus sort sorted split sqrt squeeze squeeze_ stack
-    startswith std str strip sub sum super synchronize t tanh Tensor tensor time time_ns topk
-    transpose tril triu tuple type type_as unbind unfold unsqueeze upper values var Variable view
-    where zero_ zeros zeros_like zip
+    startswith state_dict std str strip sub sum super synchronize t tanh Tensor tensor time time_ns
+    topk transpose tril triu tuple type type_as unbind unfold unsqueeze upper values var Variable
+    view where zero_ zeros zeros_like zip
     """
 )
 """Names of small operations that make no stage of their own: they go on in the stage before them."""
@@ -112,6 +112,12 @@ PLUMBING = words(
 def matches(name: str, patterns: tuple[str, ...]) -> bool:
     """Whether a name, in lower case, matches any pattern."""
     return any(fnmatchcase(name.lower(), pattern) for pattern in patterns)
+
+
+def is_state(name: str) -> bool:
+    """Whether a variable is named like a recurrent state; ``C`` is a matrix, ``c`` may be one."""
+    last = name.rpartition(".")[2]
+    return not last.isupper() and matches(last, STATES)
 
 
 @functools.cache
