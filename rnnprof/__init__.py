@@ -63,8 +63,8 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     value = getattr(import_module(_WHERE[name]), name)
-    globals()[name] = value
-    return value
+    # The package `instrument` has the name of its function, and is here by now; it can be called.
+    return globals().setdefault(name, value)
 
 
 def __dir__() -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rnnprof.instrument.asks import Asks
 from rnnprof.instrument.reading.hints import BY_COMMENT
+from rnnprof.instrument.reading.loops import StepLoop
 from rnnprof.instrument.reading.meaning import OPEN, Label
 from rnnprof.instrument.reading.plan import Plan
 from rnnprof.instrument.reading.project import Function, Source
@@ -45,7 +46,7 @@ def explain(plan: Plan, folder: Path) -> str:
 
 def _not_understood(source: Source, line: int, text: str) -> str:
     return (
-        f"{visible(source.path.name)}:{line}: the comment says {visible(text)!r}, which is none of "
+        f"{visible(source.path.name)}:{line}: the comment says {visible(repr(text))}, which is none of "
         "stage=NAME, step and ignore"
     )
 
@@ -62,7 +63,10 @@ def _file(plan: Plan, source: Source, functions: list[Function], folder: Path) -
         lane = plan.lanes.get(id(function.node))
         if lane is not None:
             lines.append(f"lane {lane}: {function.name}() in line {_line(function)} does not train the model")
-    lines += ["", f"{'line':>5}  {'stage':{STAGE_WIDTH}} {'source':{SOURCE_WIDTH}} why"]
+    lines += [
+        *([""] if lines[-1] else []),
+        f"{'line':>5}  {'stage':{STAGE_WIDTH}} {'source':{SOURCE_WIDTH}} why",
+    ]
     last = 0
     text = source.text.splitlines()
     rows = {row[0]: row for function in functions for row in _rows(plan, function, len(text))}
@@ -99,35 +103,53 @@ def _rows(plan: Plan, function: Function, last: int) -> list[tuple[int, str, str
         if (lane := plan.lanes.get(id(one))) is not None and not isinstance(one, SCOPES)
         for inner in statements([one])
     }
-    before = ""
-    first: dict[int, str] = {}
-    for statement in statements(node.body):
-        if isinstance(statement, SCOPES):
-            continue
-        end = _last_line(statement)
-        stage, why = _stages(plan, statement)
-        if id(statement) not in inside or id(statement) in first:
-            before = first.get(id(statement), "")
-        if stage == NOTHING and not why and before and _calls(statement):
-            stage = f"({before})"
-        elif stage != NOTHING:
-            before = stage.rpartition(", ")[2]
-        # Each branch goes on where the statement around it began, not where the other one ended.
-        first.update((id(block[0]), before) for block in blocks(statement)[1:])
-        if id(statement) in lanes:
-            stage = (
-                lanes[id(statement)]
-                if stage in (NOTHING, f"({before})")
-                else f"{lanes[id(statement)]}: {stage}"
-            )
-        if id(statement) in steps:
-            what = "STEP" if steps[id(statement)].lane == "train" else "step of evaluate"
-            why = f"{what}: {why}" if why else what
-        for line in range(statement.lineno, max(end, statement.lineno) + 1):
+    shown = _Shown(plan, inside, lanes, steps)
+    shown.block(node.body, "")
+    for statement, stage, why in shown.rows:
+        for line in range(statement.lineno, max(_last_line(statement), statement.lineno) + 1):
             if line <= last:
                 row = stage, why if line == statement.lineno else ""
                 found[line] = _joined(found.get(line, (NOTHING, "")), row)
     return [(line, *found[line]) for line in sorted(found)]
+
+
+class _Shown:
+    """Statements with their stages; what has none of its own shows the one that certainly goes on."""
+
+    def __init__(
+        self, plan: Plan, inside: set[int], lanes: dict[int, str], steps: dict[int, StepLoop]
+    ) -> None:
+        self.rows: list[tuple[ast.stmt, str, str]] = []
+        self._plan, self._inside, self._lanes, self._steps = plan, inside, lanes, steps
+
+    def block(self, body: list[ast.stmt], before: str) -> str:
+        """Show some statements; return the stage that goes on behind them."""
+        for statement in body:
+            if not isinstance(statement, SCOPES):
+                before = self._statement(statement, before)
+        return before
+
+    def _statement(self, statement: ast.stmt, before: str) -> str:
+        stage, why = _stages(self._plan, statement)
+        own = stage
+        before = before if id(statement) in self._inside else ""
+        if stage == NOTHING and not why and before and _calls(statement):
+            stage = f"({before})"
+        elif stage != NOTHING:
+            before = stage.rpartition(", ")[2]
+        elif why:
+            before = ""
+        if id(statement) in self._lanes:
+            lane = self._lanes[id(statement)]
+            stage = lane if own == NOTHING else f"{lane}: {own}"
+        if id(statement) in self._steps:
+            what = "STEP" if self._steps[id(statement)].lane == "train" else "step of evaluate"
+            why = f"{what}: {why}" if why else what
+        self.rows.append((statement, stage, why))
+        ends = {self.block(block, before) for block in blocks(statement)}
+        if isinstance(statement, ast.If) and not statement.orelse:
+            ends.add(before)
+        return before if not ends else ends.pop() if len(ends) == 1 else ""
 
 
 def _last_line(statement: ast.stmt) -> int:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from rnnprof.instrument import runtime
 from rnnprof.instrument.compiling import Compiling
 from rnnprof.instrument.hooks import ModuleStages
 from rnnprof.instrument.program import Program
+from rnnprof.instrument.reading.paths import added_paths
 from rnnprof.instrument.rules import Rule
 from rnnprof.instrument.script import Target, run_script
 from rnnprof.instrument.seen import no_loop
@@ -56,6 +58,7 @@ def measure(
     Returns:
         The program's exit code.
     """
+    target = _with_added_paths(target)
     hooks = ModuleStages(depth)
     program = Program(target.path, [Path(root) for root in target.roots], rules, hooks.watch)
     compiling = Compiling(program.pristine)
@@ -99,4 +102,13 @@ def measure(
 
 def planned(target: Target, rules: tuple[Rule, ...]) -> Any:
     """The plan of a program that is not run; None if its source cannot be read."""
+    target = _with_added_paths(target)
     return Program(target.path, [Path(root) for root in target.roots], rules).plan
+
+
+def _with_added_paths(target: Target) -> Target:
+    try:
+        tree = ast.parse(target.path.read_bytes())
+    except (SyntaxError, ValueError, OSError):
+        return target
+    return replace(target, added=tuple(map(str, added_paths(tree, target.path))))

@@ -138,6 +138,11 @@ NAMED = _rules(
         """*batch *load_data* *get_data* *get_input* *make_input* *prepare_data* *to_tensor *totensor
         *_tensors *one_hot* *onehot* *pad_sequence* *encode_input* *char_tensor* *get_sample*""",
     ),
+    (
+        "set_mode",
+        "switches the model's mode",
+        """*model.train *module.train *net.train *model.eval *net.eval""",
+    ),
     ("clip", "its name says clip", """*clip_param* *clip_by* *clipping*"""),
     (
         "update",

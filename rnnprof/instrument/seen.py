@@ -21,6 +21,13 @@ def no_loop(plan: Plan | None, torch_imported: bool) -> str:
         plan: what was decided about the program; None if its source could not be read.
         torch_imported: whether the program imported torch.
     """
+    found = [step for step in plan.steps.values() if step.lane == "train"] if plan is not None else []
+    if found:
+        places = [f"{step.function.source.path.name}:{step.node.lineno}" for step in found]
+        return (
+            f"no step was recorded: none of the turns of {_list(places)}, which trains, ran to its end "
+            "in this process (child processes are not measured)."
+        )
     lines = ["no training loop was found, so the run has no steps.", LOOKED_FOR + ","]
     if plan is None:
         return "\n".join([*lines, "but the script's source could not be read."])

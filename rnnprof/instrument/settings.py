@@ -55,9 +55,10 @@ def _from_file(folder: Path) -> list[Rule]:
             continue
         try:
             with path.open("rb") as file:
-                settings = tomllib.load(file).get("tool", {}).get("rnnprof", {})
+                tool = tomllib.load(file).get("tool", {})
         except (OSError, ValueError) as error:
             raise UsageError(f"{path} cannot be read: {error}") from None
+        settings = tool.get("rnnprof", {}) if isinstance(tool, dict) else None
         if not isinstance(settings, dict) or not isinstance(settings.get("stages", {}), dict):
             raise UsageError(f"{path}: [tool.rnnprof.stages] is a table of patterns and stages")
         unknown = [key for key in settings if key != "stages"]

@@ -20,12 +20,14 @@ class Target:
         module: the name given with ``-m``, or None.
         argv: the program's own arguments.
         given: what the command line named: a file or folder, ``-m`` for a module.
+        added: folders that the program itself adds to `sys.path`.
     """
 
     path: Path
     module: str | None
     argv: tuple[str, ...]
     given: str
+    added: tuple[str, ...] = ()
 
     @property
     def is_folder(self) -> bool:
@@ -53,12 +55,12 @@ class Target:
         """The folders whose modules are the user's own: beside the script, and in ``PYTHONPATH``."""
         given = [one for one in os.environ.get("PYTHONPATH", "").split(os.pathsep) if os.path.isdir(one)]
         if self.module is None:
-            return [self.import_folder, *map(os.path.abspath, given)]
+            return [self.import_folder, *map(os.path.abspath, given), *self.added]
         # A package is run by its __main__.py, which lies one folder deeper than a module would.
         name = self.module.removesuffix(".__main__")
         depth = len(name.split(".")) - (self.path.name != "__main__.py")
         packages = [str(self.path.parents[depth - 1])] if depth else []
-        return [os.getcwd(), *packages, *map(os.path.abspath, given)]
+        return [os.getcwd(), *packages, *map(os.path.abspath, given), *self.added]
 
 
 def find_target(script: str | None, module: str | None, argv: Sequence[str]) -> Target:

@@ -6,9 +6,15 @@ import ast
 
 from rnnprof.instrument.reading.project import Class, Function, Project, Source
 from rnnprof.instrument.reading.syntax import dotted
-from rnnprof.instrument.reading.vocabulary import kind_of_class
+from rnnprof.instrument.reading.vocabulary import PLUMBING, kind_of_class, words
 
 MODULES = ("Module", "LightningModule", "RNNBase", "RNNCellBase", "PreTrainedModel")
+COMMON = words(
+    """
+    forward step train eval update add log write read save load close reset run fit call backward zero_grad
+    __call__ __init__ next state_dict load_state_dict render sample
+    """
+)
 LOSSES = ("Loss", "Criterion")
 
 
@@ -29,6 +35,16 @@ class Classes:
 
     def __init__(self, project: Project) -> None:
         self._project = project
+        self._methods: dict[str, list[Function]] = {}
+        for source in project.sources.values():
+            for made in source.classes.values():
+                for name, function in made.methods.items():
+                    self._methods.setdefault(name, []).append(function)
+
+    def only(self, name: str) -> Function | None:
+        """The method of that name, if just one class has it and it is no name that anything may have."""
+        found = self._methods.get(name, [])
+        return found[0] if len(found) == 1 and name not in COMMON and name not in PLUMBING else None
 
     def method(self, made: Class, name: str) -> Function | None:
         """A method by name, also from the user's own base classes."""

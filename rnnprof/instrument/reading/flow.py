@@ -13,7 +13,7 @@ from rnnprof.instrument.reading.kinds import Kinds
 from rnnprof.instrument.reading.meaning import OPEN, Label
 from rnnprof.instrument.reading.project import Function
 from rnnprof.instrument.reading.syntax import bound, calls, dotted, own_expressions, read, statements, walk
-from rnnprof.instrument.reading.vocabulary import is_state, matches
+from rnnprof.instrument.reading.vocabulary import PLUMBING, is_state, matches
 
 MODEL = ("forward", "loss", OPEN)
 LOSSES = ("*loss*", "nll*", "*_nll", "kl", "kl_*", "*_kl", "kld*", "bce*", "mse*", "*_mse", "*penalty*")
@@ -68,6 +68,8 @@ def follow(
             if label is None and _works(item.statement):
                 labels[id(item.statement)] = Label("loss", "is the loss that the function returns")
     needed |= receivers
+    if receivers and not any(_stage(labels, item) in ("forward", OPEN) for item in listed):
+        _guess_forward(listed, labels, receivers, set(needed))
     tainted = _from_the_model(listed, labels, kinds, function)
     last_loss = next((i for i, item in enumerate(listed) if _stage(labels, item) == "loss"), len(listed))
     for i in range(len(listed) - 1, -1, -1):
@@ -100,6 +102,31 @@ def follow(
             )
         else:
             labels[id(item.statement)] = Label("get_batch", "makes what the model is given")
+
+
+def _guess_forward(
+    listed: list[Item], labels: dict[int, Label], receivers: set[str], needed: set[str]
+) -> None:
+    """Nothing in the step is known to run a model: the last unknown function before the loss does."""
+    found: list[Item] = []
+    for item in reversed(listed):
+        if item.binds & needed and _stage(labels, item) is None:
+            needed |= item.reads
+            if _calls_unknown(item.statement):
+                found.append(item)
+        elif item.binds & needed:
+            needed |= item.reads
+    if len(found) > 1 and found[0].binds & receivers:
+        found = found[1:]
+    if found:
+        labels[id(found[0].statement)] = Label("forward", "gives what the loss is computed from")
+
+
+def _calls_unknown(statement: ast.stmt) -> bool:
+    names = [
+        dotted(call.func).rpartition(".")[2] for one in own_expressions(statement) for call in calls(one)
+    ]
+    return any(name and name.rstrip("_") not in PLUMBING for name in names)
 
 
 def _named_loss(binds: set[str]) -> bool:
@@ -185,3 +212,21 @@ def _works(statement: ast.stmt) -> bool:
         for expression in own_expressions(statement)
         for node in [expression, *walk(expression)]
     )
+
+
+def makes_loss_around(
+    statement: ast.stmt, labels: dict[int, Label], parts: dict[int, Label], body: list[ast.stmt]
+) -> bool:
+    """Whether a statement holds the model's call and the loss: ``loss = ((model(x) - y) ** 2).mean()``."""
+    label = labels.get(id(statement))
+    if label is None or label.stage != "forward" or not isinstance(statement, ast.Assign):
+        return False
+    value = statement.value
+    if id(value) in parts or not isinstance(value, (ast.Call, ast.BinOp, ast.UnaryOp)):
+        return False
+    receivers = [
+        _receivers(one)
+        for one in statements(body)
+        if (known := labels.get(id(one))) and known.stage == "backward"
+    ]
+    return bool(bound(statement) & set().union(*receivers, set()))

@@ -13,7 +13,7 @@ from rnnprof.instrument.reading.vocabulary import kind_of_class, words
 SAME = words(
     """
     to cuda cpu train eval half double float bfloat16 type apply requires_grad_ module share_memory
-    data detach clone compile
+    data detach clone compile values
     """
 )
 """Methods and attributes that give the same kind of thing as they are asked of."""
@@ -74,6 +74,9 @@ class Kinds:
                 if isinstance(index, int) and -len(inner.parts) <= index < len(inner.parts):
                     return inner.parts[index]
             return ELEMENT.get(inner.role, inner) if inner is not None else None
+        if isinstance(node, ast.Dict):
+            values = {self.of(one, function) for one in node.values}
+            return values.pop() if len(values) == 1 else None
         if isinstance(node, ast.IfExp):
             return self.of(node.body, function) or self.of(node.orelse, function)
         if isinstance(node, ast.BoolOp):
@@ -101,6 +104,8 @@ class Kinds:
             holder = self.of(node.value, function)
             if holder is not None and holder.made is not None:
                 return self.classes.method(holder.made, node.attr)
+            if holder is None and kind is None:
+                return self.classes.only(node.attr)
         if kind is not None and kind.made is not None and kind.role != "class":
             return self.classes.method(kind.made, "__call__") or self.classes.method(kind.made, "forward")
         return None
@@ -191,11 +196,8 @@ class Kinds:
                 return holder
             if call.func.attr == "requires_grad_":
                 return Kind("parameter")
-        needs_grad = any(
-            one.arg == "requires_grad" and isinstance(one.value, ast.Constant) and one.value.value is True
-            for one in call.keywords
-        )
-        return Kind("parameter") if needs_grad else None
+        given = {one.arg: one.value for one in call.keywords}.get("requires_grad")
+        return Kind("parameter") if isinstance(given, ast.Constant) and given.value is True else None
 
     def element(self, kind: Kind | None) -> Kind | None:
         """What a loop over a thing of that kind is given."""
@@ -203,7 +205,9 @@ class Kinds:
             return None
         if kind.role == "named_parameters":
             return Kind("tuple", parts=(None, Kind("parameter")))
-        if kind.role in ("loader", "tuple"):
+        if kind.role == "tuple":
+            return kind.parts[0] if kind.parts and len(set(kind.parts)) == 1 else None
+        if kind.role == "loader":
             return None
         return ELEMENT.get(kind.role, kind)
 

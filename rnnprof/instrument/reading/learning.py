@@ -7,7 +7,7 @@ import ast
 from rnnprof.instrument.reading.kind import Kind
 from rnnprof.instrument.reading.kinds import Kinds
 from rnnprof.instrument.reading.project import Function, Project
-from rnnprof.instrument.reading.syntax import statements, walk
+from rnnprof.instrument.reading.syntax import COMPREHENSIONS, statements, walk
 
 ROUNDS = 4
 """How often kinds are passed on from function to function; chains of calls are seldom longer."""
@@ -60,6 +60,8 @@ def _learn(kinds: Kinds, function: Function) -> None:
             kind = kinds.of(statement.value, function)
             if kind is not None:
                 kinds.returns.setdefault(id(function), kind)
+        for made in (one for one in walk(statement) if isinstance(one, COMPREHENSIONS)):
+            kinds.of(made, function)
         for call in (one for one in walk(statement) if isinstance(one, ast.Call)):
             _pass(kinds, call, function)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from rnnprof.instrument import rules
 from rnnprof.instrument.reading import vocabulary
 from rnnprof.instrument.reading.classes import full_name
+from rnnprof.instrument.reading.handed import compiled, kept
 from rnnprof.instrument.reading.kinds import Kinds
 from rnnprof.instrument.reading.project import Function, Project
 from rnnprof.instrument.reading.shapes import Shapes
@@ -54,7 +55,8 @@ class Meaning:
         self.own = tuple(own)
         self.shapes = Shapes(kinds)
         self.contents: dict[int, frozenset[str]] = {}
-        self.kept = _kept(project)
+        self.kept = kept(project)
+        self.compiled = compiled(project, kinds)
         self._walked: dict[tuple[int, int], tuple[list[ast.stmt], list[ast.Call]]] = {}
         self._stages = {id(one): stage for one in project.functions if (stage := self._directed(one))}
         while self._grow():
@@ -87,9 +89,10 @@ class Meaning:
             label = self.call(call, function)
             if label is not None and label.stage not in (OPEN, rules.TRANSPARENT):
                 found.add(label.stage)
-            if label is not None and (label.stage == OPEN or label.opens):
-                callee = self.kinds.callee(call, function)
-                found |= self.content(callee) if callee is not None else frozenset()
+            callee = self.kinds.callee(call, function)
+            opened = label is not None and (label.stage == OPEN or label.opens)
+            if callee is not None and (opened or id(callee) in self.compiled):
+                found |= self.content(callee)
             for passed in self.passed(call, function):
                 found |= self.content(passed)
         return frozenset(found)
@@ -215,6 +218,9 @@ class Meaning:
             return Label(EVALUATE, f"{callee.name}() runs the model without training it")
         content = self.content(callee)
         major = content & frozenset(MAJOR)
+        if id(callee) in self.compiled:
+            named = callee.name if content & TRAINS else "forward"
+            return Label(named, f"{callee.name}() is compiled as a whole")
         if is_paused(callee.node):
             return None
         if len(major & {"forward", "loss", "backward", "update", EVALUATE}) >= 2:
@@ -239,19 +245,6 @@ class Meaning:
             if directive is not None and directive.word == "stage":
                 return directive.name
         return None
-
-
-def _kept(project: Project) -> set[int]:
-    """The calls of ``state_dict`` inside others: copied or collected, they are kept."""
-    return {
-        id(inner)
-        for source in project.sources.values()
-        for node in ast.walk(source.tree)
-        if isinstance(node, (ast.Call, ast.Dict, ast.DictComp))
-        for inner in ast.walk(node)
-        if inner is not node and isinstance(inner, ast.Call)
-        if isinstance(inner.func, ast.Attribute) and inner.func.attr == "state_dict"
-    }
 
 
 def ordered(content: Iterable[str]) -> list[str]:

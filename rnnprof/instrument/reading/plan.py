@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable, Iterable
 
 from rnnprof.instrument import rules
-from rnnprof.instrument.reading.flow import follow
+from rnnprof.instrument.reading.flow import follow, makes_loss_around
 from rnnprof.instrument.reading.hints import binds_states, directive
 from rnnprof.instrument.reading.learning import learn
 from rnnprof.instrument.reading.loops import Loops, StepLoop
@@ -25,7 +25,7 @@ class Plan:
 
     Attributes:
         labels: the stage of a statement, by its ``id``; of a compound one, that of its header.
-        parts: the stage of a call that differs from its statement's, by its ``id``.
+        parts: the stage of a call, by its ``id``.
         steps: the loops that are steps, by the loop's ``id``.
         lanes: the functions whose bodies are a lane, by the function node's ``id``.
         opened: the functions whose statements have stages; False where they run outside steps.
@@ -48,8 +48,9 @@ class Plan:
         self.functions: dict[int, Function] = {}
         self.whole: set[int] = set()
         self.entries: dict[int, Callable[[], None]] = {}
+        main = project.by_name.get("__main__")
         for function in project.functions:
-            if self._is_main(function) or self.loops.leads_to_step(function):
+            if (main is not None and function is main.main) or self.loops.leads_to_step(function):
                 self._outside(function)
         for function in project.functions:
             if id(function.node) not in self.opened and self.meaning.evaluates(function):
@@ -61,9 +62,6 @@ class Plan:
         self.lanes.pop(id(function.node), None)
         self.open(function)
         self.whole.add(id(function.node))
-
-    def _is_main(self, function: Function) -> bool:
-        return isinstance(function.node, ast.Module) and function.source.name == "__main__"
 
     def _lane(self, function: Function) -> None:
         if not is_paused(function.node):
@@ -169,6 +167,8 @@ class Plan:
         trains = "backward" in self.meaning.content(function)
         follow(body, self.labels, self.kinds, function, is_loss=returned and not trains)
         for statement in statements(body):
+            if makes_loss_around(statement, self.labels, self.parts, body):
+                self.labels[id(statement)] = Label("loss", "makes the loss of the model's output")
             if id(statement) not in self.labels:
                 label = self._names.of(statement, function)
                 if label is not None:
