@@ -123,6 +123,9 @@ def _is_path(text: str) -> bool:
 
 def _command() -> list[str]:
     script = sys.argv[0] if sys.argv else ""
+    own = Path(script) == Path(__file__).with_name("__main__.py")
+    if own or (Path(script).stem == "rnnprof" and sys.argv[1:2] == ["run"]):
+        return ["rnnprof", *sys.argv[1:]]
     return [Path(sys.executable or "python").name, script, *sys.argv[1:]] if script else []
 
 

@@ -165,7 +165,8 @@ def _joined(one: tuple[str, str], two: tuple[str, str]) -> tuple[str, str]:
     if len(named) < 2:
         return named[0] if named else (one if one[0] != NOTHING else two)
     stages = list(dict.fromkeys(f"{one[0]}, {two[0]}".split(", ")))
-    return ", ".join(stages), "; ".join(dict.fromkeys(why for _, why in named if why))
+    reasons = "; ".join(why for _, why in named if why).split("; ")
+    return ", ".join(stages), "; ".join(dict.fromkeys(reasons))
 
 
 def _calls(statement: ast.stmt) -> bool:

@@ -79,7 +79,19 @@ class Program:
 
     def _remember(self, code: types.CodeType, plain: types.CodeType) -> None:
         self.pristine[code] = plain
-        inner = [one for one in code.co_consts if isinstance(one, types.CodeType)]
-        plain_inner = [one for one in plain.co_consts if isinstance(one, types.CodeType)]
-        for one, other in zip(inner, plain_inner, strict=False):
-            self._remember(one, other)
+        # Code that nothing can reach may be left out of one of the two.
+        known = _inside(plain)
+        for place, one in _inside(code).items():
+            if place in known:
+                self._remember(one, known[place])
+
+
+def _inside(code: types.CodeType) -> dict[tuple[Any, ...], types.CodeType]:
+    """The code of the functions in a function, by their names, lines and contents."""
+    found: dict[tuple[Any, ...], types.CodeType] = {}
+    for one in code.co_consts:
+        if isinstance(one, types.CodeType):
+            place = one.co_name, one.co_firstlineno, one.co_names, one.co_varnames, one.co_freevars
+            number = sum(known[:-1] == place for known in found)
+            found[(*place, number)] = one
+    return found
