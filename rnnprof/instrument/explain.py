@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 from rnnprof.instrument.asks import Asks
@@ -41,7 +42,7 @@ def explain(plan: Plan, folder: Path) -> str:
         ]
     if not any(step.lane == "train" for step in plan.steps.values()):
         parts.append(no_loop(plan, True))
-    return "\n".join(parts) + "\n"
+    return "\n".join(parts).rstrip("\n") + "\n"
 
 
 def _not_understood(source: Source, line: int, text: str) -> str:
@@ -68,7 +69,7 @@ def _file(plan: Plan, source: Source, functions: list[Function], folder: Path) -
         f"{'line':>5}  {'stage':{STAGE_WIDTH}} {'source':{SOURCE_WIDTH}} why",
     ]
     last = 0
-    text = source.text.splitlines()
+    text = re.split(r"\r\n?|\n", source.text)
     rows = {row[0]: row for function in functions for row in _rows(plan, function, len(text))}
     for number, stage, why in (rows[number] for number in sorted(rows)):
         if last and number > last + 1:
@@ -132,10 +133,11 @@ class _Shown:
     def _statement(self, statement: ast.stmt, before: str) -> str:
         stage, why = _stages(self._plan, statement)
         own = stage
-        before = before if id(statement) in self._inside else ""
+        inside = id(statement) in self._inside
+        before = before if inside and id(statement) not in self._steps else ""
         if stage == NOTHING and not why and before and _calls(statement):
             stage = f"({before})"
-        elif stage != NOTHING:
+        elif stage != NOTHING and inside:
             before = stage.rpartition(", ")[2]
         elif why:
             before = ""
@@ -146,6 +148,8 @@ class _Shown:
             what = "STEP" if self._steps[id(statement)].lane == "train" else "step of evaluate"
             why = f"{what}: {why}" if why else what
         self.rows.append((statement, stage, why))
+        if id(statement) in self._steps:
+            before = own if own != NOTHING else ""
         ends = {self.block(block, before) for block in blocks(statement)}
         if isinstance(statement, ast.If) and not statement.orelse:
             ends.add(before)

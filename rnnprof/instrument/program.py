@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnprof.instrument.reading.plan import Plan
-from rnnprof.instrument.reading.project import Project
+from rnnprof.instrument.reading.project import Project, decoded
 from rnnprof.instrument.rewrite import Rewriter, compiled
 from rnnprof.instrument.rules import Rule
 
@@ -69,7 +69,7 @@ class Program:
         known = self._loaded.get(path)
         if known is not None and known[0] == data:
             return known[1]
-        if known is not None or data.decode("utf-8-sig", "replace") != source.text:
+        if known is not None or decoded(data) != source.text:
             # The file was changed since it was planned: as it is now, nothing is known of it.
             return plain
         code = compiled(Rewriter(self.plan, source, self._watch), filename)
@@ -93,5 +93,6 @@ def _inside(code: types.CodeType) -> dict[tuple[Any, ...], types.CodeType]:
         if isinstance(one, types.CodeType):
             place = one.co_name, one.co_firstlineno, one.co_names, one.co_varnames, one.co_freevars
             number = sum(known[:-1] == place for known in found)
-            found[(*place, number)] = one
+            key = (*place, number)
+            found[key] = one
     return found

@@ -70,8 +70,10 @@ CALLS = _rules(
         "log",
         "reports progress",
         """print *.item *.tolist *.numpy *.add_scalar* *.add_histogram* *.write sys.stdout.* *.flush
-        wandb.* *.set_description* *.set_postfix* *pbar.* *progress*.* *logger.* logging.* *.log *.log_dict
-        log_* *_log *write_log* *log_metrics* *log_interval* *report_* *print_* *_print* *show_*
+        wandb.* self.log *run.log *experiment.log *.set_description* *.set_postfix* *pbar.*
+        *progress*.* *logger.* logging.* *.log_dict
+        log_metrics* log_stat* log_info* log_message* log_progress* log_loss* log_step* log_epoch* log_result*
+        *_log *write_log* *log_interval* *report_* *print_* *_print* *show_*
         *meter*.update *loss*.update *acc*.update *avg*.update *metric*.update *stat*.update *compute_metrics*
         *accuracy* *f1_score* *perplexity* plt.* matplotlib.* plot_* *.plot *.plot_* vis.* *viz.*
         *time_since* *timesince* *as_minutes* *asminutes* *seconds_to* *format_time*""",
@@ -129,7 +131,8 @@ NAMED = _rules(
     (
         "forward",
         "its name says model",
-        """*.forward *model *.net net network *.network *_net *rnn *lstm *gru *encoder *decoder *generator
+        """*.forward *model *.net net network *.network *_net *rnn *lstm *gru *encoder *decoder
+        *generator *actor *critic *policy *backbone
         *discriminator *classifier *tagger *seq2seq *forward_pass* *run_model* *transformer""",
     ),
     (

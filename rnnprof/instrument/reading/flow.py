@@ -71,7 +71,6 @@ def follow(
     if receivers and not any(_stage(labels, item) in ("forward", OPEN) for item in listed):
         _guess_forward(listed, labels, receivers, set(needed))
     tainted = _from_the_model(listed, labels, kinds, function)
-    last_loss = next((i for i, item in enumerate(listed) if _stage(labels, item) == "loss"), len(listed))
     for i in range(len(listed) - 1, -1, -1):
         item = listed[i]
         stage = _stage(labels, item)
@@ -80,6 +79,8 @@ def follow(
                 needed |= item.reads
             continue
         if not item.binds & needed:
+            if id(item.statement) in tainted and _compares(item.statement):
+                labels[id(item.statement)] = Label("log", "measures what the model gave")
             continue
         needed |= item.reads
         if not _works(item.statement) or _only_counts(item.statement):
@@ -89,7 +90,7 @@ def follow(
         elif id(item.statement) in tainted and _named_loss(item.binds):
             labels[id(item.statement)] = Label("loss", "is computed from the model's output and named loss")
         elif id(item.statement) in tainted:
-            late = i > last_loss
+            late = tainted[id(item.statement)]
             labels[id(item.statement)] = Label(
                 "loss" if late else "forward",
                 "turns the loss into what backward is called on"
@@ -129,6 +130,19 @@ def _calls_unknown(statement: ast.stmt) -> bool:
     return any(name and name.rstrip("_") not in PLUMBING for name in names)
 
 
+def _compares(statement: ast.stmt) -> bool:
+    """``right = (scores.argmax(dim=1) == targets).sum()``."""
+    names = {
+        dotted(call.func).rpartition(".")[2] for one in own_expressions(statement) for call in calls(one)
+    }
+    compared = any(isinstance(node, ast.Compare) for one in own_expressions(statement) for node in walk(one))
+    return (
+        isinstance(statement, (ast.Assign, ast.AugAssign))
+        and bool(names)
+        and (compared or bool(names & {"argmax", "eq", "topk"}))
+    )
+
+
 def _named_loss(binds: set[str]) -> bool:
     return bool(binds) and all(matches(name.rpartition(".")[2], LOSSES) for name in binds)
 
@@ -165,21 +179,28 @@ def _receivers(statement: ast.stmt) -> set[str]:
 
 def _from_the_model(
     listed: list[Item], labels: dict[int, Label], kinds: Kinds, function: Function
-) -> set[int]:
-    """The unlabelled statements that work with the model's parameters or with what it gave."""
-    tainted: set[str] = set()
-    found = set()
+) -> dict[int, bool]:
+    """The unlabelled statements that work with the model's parameters or with what it gave.
+
+    Returns:
+        For each, by its ``id``, whether it works with the loss.
+    """
+    given: set[str] = set()
+    lossy: set[str] = set()
+    found = {}
     for item in listed:
         stage = _stage(labels, item)
         if stage in MODEL:
-            tainted |= item.binds
+            given |= item.binds
+            lossy = lossy | item.binds if stage == "loss" else lossy - item.binds
         elif stage is not None:
-            tainted -= item.binds
-        elif item.reads & tainted or _reads_parameter(item, kinds, function):
-            found.add(id(item.statement))
-            tainted |= item.binds
+            given -= item.binds
+        elif item.reads & given or _reads_parameter(item, kinds, function):
+            found[id(item.statement)] = bool(item.reads & lossy)
+            given |= item.binds
+            lossy |= item.binds if item.reads & lossy else set()
         elif not isinstance(item.statement, ast.AugAssign):
-            tainted -= item.binds
+            given -= item.binds
     return found
 
 

@@ -7,7 +7,7 @@ import ast
 from rnnprof.instrument.reading.classes import Classes, full_name
 from rnnprof.instrument.reading.kind import ELEMENT, MANY, Kind, by_name
 from rnnprof.instrument.reading.project import Class, Function, Project, top_level
-from rnnprof.instrument.reading.syntax import COMPREHENSIONS, dotted
+from rnnprof.instrument.reading.syntax import COMPREHENSIONS, dotted, is_property
 from rnnprof.instrument.reading.vocabulary import kind_of_class, words
 
 SAME = words(
@@ -158,14 +158,13 @@ class Kinds:
             if own is not None:
                 return own
             method = self.classes.method(holder.made, node.attr)
+            if method is not None and is_property(method.node):
+                return self.returns.get(id(method))
             if method is not None:
                 return Kind("function", function=method)
         if holder is not None and holder.role in ("parameter", "gradient") and node.attr in SAME:
             return holder
-        found = self._attributes.get(node.attr)
-        if found is not None:
-            return found
-        return by_name(node.attr)
+        return self._attributes.get(node.attr) or by_name(node.attr)
 
     # ---- calls ------------------------------------------------------------------------------
 

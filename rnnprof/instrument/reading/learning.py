@@ -38,6 +38,7 @@ def _learn(kinds: Kinds, function: Function) -> None:
                 kinds.bind_parameter(node.value, function)
         if isinstance(statement, ast.For) and _is_parameter(kinds, statement.target, function):
             kinds.bind_parameter(statement.iter, function, "parameters")
+        _follow_gradients(kinds, statement, function)
         if isinstance(statement, ast.Assign):
             kind = kinds.of(statement.value, function)
             listed = (
@@ -64,6 +65,22 @@ def _learn(kinds: Kinds, function: Function) -> None:
             kinds.of(made, function)
         for call in (one for one in walk(statement) if isinstance(one, ast.Call)):
             _pass(kinds, call, function)
+
+
+def _follow_gradients(kinds: Kinds, statement: ast.stmt, function: Function) -> None:
+    """``g = g * scale``, ``m[k] = 0.9 * m[k] + 0.1 * g``: what plain arithmetic makes of gradients."""
+    if not isinstance(statement, ast.Assign) or not isinstance(statement.value, ast.BinOp):
+        return
+    inner = list(walk(statement.value))
+    target: ast.expr = statement.targets[0]
+    while isinstance(target, ast.Subscript):
+        target = target.value
+    if isinstance(target, ast.Name) and not any(isinstance(one, ast.Call) for one in inner):
+        roles = {
+            kind.role for one in inner if isinstance(one, ast.Name) and (kind := kinds.of(one, function))
+        }
+        if roles & {"gradient", "gradients"} and not roles & {"parameter", "parameters"}:
+            kinds.bind(target, Kind("gradient"), function)
 
 
 def _is_parameter(kinds: Kinds, target: ast.expr, function: Function) -> bool:

@@ -165,7 +165,11 @@ class Meaning:
                 return Label(
                     "forward", f"{text or 'it'} is a module that computes its loss itself", opens=True
                 )
-            return Label("forward" if kind.role == "module" else "loss", f"{text or 'it'} is a {kind.role}")
+            named = vocabulary.kind_of_variable(name) == "loss"
+            only = callee is not None and self.content(callee) & frozenset(MAJOR) == {"loss"}
+            if named or only or kind.role == "loss":
+                return Label("loss", f"{text or 'it'} is a loss")
+            return Label("forward", f"{text or 'it'} is a module")
         holder = self.kinds.of(call.func.value, function) if isinstance(call.func, ast.Attribute) else None
         if name == "forward" and holder is not None and holder.role in ("module", "loss"):
             return Label("forward" if holder.role == "module" else "loss", f"runs a {holder.role}")

@@ -7,7 +7,7 @@ import builtins
 
 from rnnprof.instrument.reading.meaning import MAJOR, Label, Meaning
 from rnnprof.instrument.reading.project import Class, Function
-from rnnprof.instrument.reading.syntax import bound, calls, dotted, own_expressions
+from rnnprof.instrument.reading.syntax import bound, calls, dotted, own_expressions, read
 from rnnprof.instrument.reading.vocabulary import PLUMBING, matches
 
 BUILTINS = frozenset(dir(builtins))
@@ -22,7 +22,8 @@ def _adds_up(statement: ast.stmt) -> bool:
     """``total_loss += loss.data``, ``losses.append(loss)``."""
     targets = bound(statement)
     if isinstance(statement, ast.AugAssign):
-        return any(matches(name.rpartition(".")[2], SUMS) for name in targets)
+        added = {name for name in read(statement.value) if matches(name.rpartition(".")[2], ("*loss*",))}
+        return bool(added) or any(matches(name.rpartition(".")[2], SUMS) for name in targets)
     call = statement.value if isinstance(statement, ast.Expr) else None
     return isinstance(call, ast.Call) and any(matches(name.rpartition(".")[2], SUMS) for name in targets)
 
@@ -45,12 +46,20 @@ class Names:
         for expression in own_expressions(statement):
             for call in calls(expression):
                 callee = self._kinds.callee(call, function)
-                if callee is not None and self._meaning.content(callee) == {"log"}:
+                if callee is not None and self._only_logs(callee):
                     return Label("log", f"{callee.name}() holds nothing but log")
                 name = self._name(call, function)
                 if name:
                     return Label(name, f"named after {dotted(call.func)}()")
         return None
+
+    def _only_logs(self, callee: Function) -> bool:
+        """Whether a function reports, and calls nothing that is not known."""
+        if self._meaning.content(callee) != {"log"}:
+            return False
+        return all(
+            self._meaning.call(one, callee) or not self._name(one, callee) for one in calls(callee.body)
+        )
 
     def outermost(self, statement: ast.stmt, function: Function) -> Label | None:
         """The stage of a statement that is one call, after what it calls, where that says more."""

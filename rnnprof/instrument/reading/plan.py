@@ -140,7 +140,7 @@ class Plan:
         if directed is not None:
             return directed
         held = self.meaning.held([statement], function) & frozenset(MAJOR)
-        if len(held) == 1:
+        if len(held) == 1 and held <= {"checkpoint", "sample"}:
             return Label(next(iter(held)), "all that the loop holds")
         for one in statements([statement]):
             label = self._names.of(one, function)
@@ -254,7 +254,7 @@ class Plan:
         for passed in self.meaning.passed(node, function):
             content = self.meaning.content(passed)
             if len(content) >= 2 and not is_paused(passed.node) and not self.loops.leads_to_step(passed):
-                if label.stage not in (OPEN, EVALUATE):
+                if label.stage == "update":  # an optimizer calls what it is handed, and then goes on
                     self.closures[id(passed.node)] = label.stage
                 self.open(passed)
         return [label]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import io
+import tokenize
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -147,6 +149,12 @@ def top_level(source: Source, name: str) -> Function | Class | None:
     return source.main.local.get(name) or source.classes.get(name)
 
 
+def decoded(data: bytes) -> str:
+    """The text of a source file, in the encoding that it names; line ends stay as they are."""
+    encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+    return data.decode(encoding)
+
+
 def public(source: Source) -> dict[str, str]:
     """What a star import binds besides the module's own imports, as dotted names."""
     names = [*source.main.local, *source.classes, *_assigned(source.tree.body)]
@@ -167,8 +175,8 @@ def parse(path: Path, name: str, data: bytes) -> Source | None:
     """Read one file; None if it has a syntax error, which Python itself will report."""
     try:
         tree = ast.parse(data, str(path))
-        text = data.decode("utf-8-sig")
-    except (SyntaxError, ValueError):
+        text = decoded(data)
+    except (SyntaxError, ValueError, LookupError):
         return None
     source = Source(path, name, text, tree, comments=directives(text))
     main = Function(tree, source)

@@ -14,7 +14,7 @@ HARMLESS = {"requires_grad_", "retain_grad", "register_hook", "share_memory_"}
 FRESH = {"zeros", "new_zeros", "zeros_like", "randn", "rand", "ones", "new_ones"}
 DETACHES = {"detach", "detach_", "data"}
 WRAPPERS = {"Variable", "tuple", "list", "clone", "contiguous", "to", "requires_grad_", *DETACHES}
-NORMS = {"norm", "vector_norm", "_foreach_norm"}
+NORMS = {"norm", "vector_norm", "_foreach_norm", "pow", "square"}
 INIT = {"normal_", "uniform_", "xavier_uniform_", "copy_"}
 
 
@@ -53,7 +53,7 @@ class Shapes:
             return self._change(target.value, value, function)
         if self._shifted(target, value, function):
             return "update", "changes a parameter by its gradient"
-        if _is_rate(target):
+        if _is_rate(target) and isinstance(value, (ast.BinOp, ast.Call, ast.IfExp, ast.Name)):
             return "schedule", "sets the learning rate"
         if isinstance(value, (ast.ListComp, ast.Call)) and self._functional_update(value, function):
             return "update", "computes new parameters from gradients"
@@ -167,8 +167,8 @@ class Shapes:
 
 
 def _is_rate(target: ast.expr) -> bool:
-    """``group["lr"]``."""
-    return (
+    """``group["lr"]``, or a variable ``lr``."""
+    return (isinstance(target, ast.Name) and target.id in ("lr", "learning_rate")) or (
         isinstance(target, ast.Subscript)
         and isinstance(target.slice, ast.Constant)
         and target.slice.value == "lr"

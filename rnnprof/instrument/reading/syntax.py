@@ -153,3 +153,8 @@ def quiet(node: ast.AST) -> bool:
         if isinstance(one, ast.keyword) and one.arg == "volatile":
             return True
     return False
+
+
+def is_property(node: Def | ast.Module) -> bool:
+    """Whether reading an attribute runs the function."""
+    return any(dotted(one).endswith("property") for one in getattr(node, "decorator_list", []))
