@@ -37,19 +37,21 @@ def explain(plan: Plan, folder: Path) -> str:
         functions = [one for one in plan.functions.values() if one.source is source]
         if functions:
             parts.append(_file(plan, source, functions, folder))
-        parts += [
-            _not_understood(source, line, one.name) for line, one in source.comments.items() if not one.word
-        ]
+    parts += not_understood(plan)
     if not any(step.lane == "train" for step in plan.steps.values()):
         parts.append(no_loop(plan, True))
     return "\n".join(parts).rstrip("\n") + "\n"
 
 
-def _not_understood(source: Source, line: int, text: str) -> str:
-    return (
-        f"{visible(source.path.name)}:{line}: the comment says {visible(repr(text))}, which is none of "
+def not_understood(plan: Plan) -> list[str]:
+    """A line for each comment of the user's that says nothing that rnnprof knows."""
+    return [
+        f"{visible(source.path.name)}:{line}: the comment says {visible(repr(one.name))}, which is none of "
         "stage=NAME, step and ignore"
-    )
+        for source in plan.project.sources.values()
+        for line, one in source.comments.items()
+        if not one.word
+    ]
 
 
 def _file(plan: Plan, source: Source, functions: list[Function], folder: Path) -> str:

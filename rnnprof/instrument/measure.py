@@ -13,6 +13,7 @@ from rnnprof import active
 from rnnprof.errors import NestingError
 from rnnprof.instrument import runtime
 from rnnprof.instrument.compiling import Compiling
+from rnnprof.instrument.explain import not_understood
 from rnnprof.instrument.hooks import ModuleStages
 from rnnprof.instrument.program import Program
 from rnnprof.instrument.reading.paths import added_paths
@@ -81,6 +82,7 @@ def measure(
         elif not any(lane.name == "train" for lane in run.lanes):
             words.append(no_loop(program.plan, "torch" in sys.modules))
         words += failures
+        words += not_understood(program.plan) if program.plan is not None else []
         if program.error is not None:
             words.append(f"the program could not be planned: {program.error!r}")
         words += [f"a loop could not be measured to its end: {error!r}" for error in runtime.failures[:1]]

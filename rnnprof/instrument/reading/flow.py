@@ -12,13 +12,22 @@ from dataclasses import dataclass
 from rnnprof.instrument.reading.kinds import Kinds
 from rnnprof.instrument.reading.meaning import OPEN, Label
 from rnnprof.instrument.reading.project import Function
-from rnnprof.instrument.reading.syntax import bound, calls, dotted, own_expressions, read, statements, walk
-from rnnprof.instrument.reading.vocabulary import PLUMBING, is_state, matches
+from rnnprof.instrument.reading.syntax import bound, own_expressions, read, statements, walk
+from rnnprof.instrument.reading.traits import (
+    calls_unknown,
+    compares,
+    is_fresh,
+    named_loss,
+    only_counts,
+    summands,
+    works,
+)
+from rnnprof.instrument.reading.traits import (
+    receivers as of_backward,
+)
+from rnnprof.instrument.reading.vocabulary import is_state
 
 MODEL = ("forward", "loss", OPEN)
-LOSSES = ("*loss*", "nll*", "*_nll", "kl", "kl_*", "*_kl", "kld*", "bce*", "mse*", "*_mse", "*penalty*")
-"""Names of parts of a loss."""
-WORK = (ast.Call, ast.BinOp, ast.Subscript, ast.Compare, ast.UnaryOp)
 
 
 @dataclass
@@ -60,35 +69,40 @@ def follow(
     for item in listed:
         label = labels.get(id(item.statement))
         if label is not None and label.stage == "backward":
-            receivers |= _receivers(item.statement)
+            receivers |= of_backward(item.statement)
         if label is not None and label.stage in (*MODEL, "backward"):
             needed |= item.reads
         if is_loss and isinstance(item.statement, ast.Return):
             receivers |= item.reads
-            if label is None and _works(item.statement):
+            if label is None and works(item.statement):
                 labels[id(item.statement)] = Label("loss", "is the loss that the function returns")
     needed |= receivers
     if receivers and not any(_stage(labels, item) in ("forward", OPEN) for item in listed):
         _guess_forward(listed, labels, receivers, set(needed))
     tainted = _from_the_model(listed, labels, kinds, function)
+    summed: set[str] = set()
     for i in range(len(listed) - 1, -1, -1):
         item = listed[i]
         stage = _stage(labels, item)
+        if item.binds & (receivers | summed):
+            summed |= summands(item.statement)
         if stage is not None:
             if stage == "get_batch":
                 needed |= item.reads
             continue
         if not item.binds & needed:
-            if id(item.statement) in tainted and _compares(item.statement):
+            if id(item.statement) in tainted and compares(item.statement):
                 labels[id(item.statement)] = Label("log", "measures what the model gave")
             continue
         needed |= item.reads
-        if not _works(item.statement) or _only_counts(item.statement):
+        if not works(item.statement) or only_counts(item.statement):
             continue
         if item.binds & receivers:
             labels[id(item.statement)] = Label("loss", "makes what backward is called on")
-        elif id(item.statement) in tainted and _named_loss(item.binds):
-            labels[id(item.statement)] = Label("loss", "is computed from the model's output and named loss")
+        elif id(item.statement) in tainted and (item.binds & summed or named_loss(item.binds)):
+            labels[id(item.statement)] = Label(
+                "loss", "is computed from the model's output, and is part of a loss"
+            )
         elif id(item.statement) in tainted:
             late = tainted[id(item.statement)]
             labels[id(item.statement)] = Label(
@@ -97,7 +111,7 @@ def follow(
                 if late
                 else "is computed from the model's output",
             )
-        elif _is_fresh(item.statement) and all(is_state(name) for name in item.binds):
+        elif is_fresh(item.statement) and all(is_state(name) for name in item.binds):
             labels[id(item.statement)] = Label(
                 "init_hidden", "makes the hidden state that the model begins with"
             )
@@ -113,7 +127,7 @@ def _guess_forward(
     for item in reversed(listed):
         if item.binds & needed and _stage(labels, item) is None:
             needed |= item.reads
-            if _calls_unknown(item.statement):
+            if calls_unknown(item.statement):
                 found.append(item)
         elif item.binds & needed:
             needed |= item.reads
@@ -123,58 +137,9 @@ def _guess_forward(
         labels[id(found[0].statement)] = Label("forward", "gives what the loss is computed from")
 
 
-def _calls_unknown(statement: ast.stmt) -> bool:
-    names = [
-        dotted(call.func).rpartition(".")[2] for one in own_expressions(statement) for call in calls(one)
-    ]
-    return any(name and name.rstrip("_") not in PLUMBING for name in names)
-
-
-def _compares(statement: ast.stmt) -> bool:
-    """``right = (scores.argmax(dim=1) == targets).sum()``."""
-    names = {
-        dotted(call.func).rpartition(".")[2] for one in own_expressions(statement) for call in calls(one)
-    }
-    compared = any(isinstance(node, ast.Compare) for one in own_expressions(statement) for node in walk(one))
-    return (
-        isinstance(statement, (ast.Assign, ast.AugAssign))
-        and bool(names)
-        and (compared or bool(names & {"argmax", "eq", "topk"}))
-    )
-
-
-def _named_loss(binds: set[str]) -> bool:
-    return bool(binds) and all(matches(name.rpartition(".")[2], LOSSES) for name in binds)
-
-
-def _is_fresh(statement: ast.stmt) -> bool:
-    """Whether a statement makes a tensor of constants or noise, or is given a function's result."""
-    named = [
-        dotted(call.func).rpartition(".")[2] for one in own_expressions(statement) for call in calls(one)
-    ]
-    return bool(named) and not any(name in ("cat", "stack", "tensor", "from_numpy") for name in named)
-
-
 def _stage(labels: dict[int, Label], item: Item) -> str | None:
     label = labels.get(id(item.statement))
     return label.stage if label is not None else None
-
-
-def _receivers(statement: ast.stmt) -> set[str]:
-    """The names of what `backward` is called on."""
-    found: set[str] = set()
-    for expression in own_expressions(statement):
-        for call in calls(expression):
-            if isinstance(call.func, ast.Attribute) and call.func.attr == "backward":
-                found |= read(call.func.value)
-                found |= set().union(*map(read, call.args), set())
-            elif (
-                isinstance(call.func, ast.Attribute)
-                and call.func.attr in ("grad", "manual_backward")
-                and call.args
-            ):
-                found |= read(call.args[0])
-    return found
 
 
 def _from_the_model(
@@ -214,27 +179,6 @@ def _reads_parameter(item: Item, kinds: Kinds, function: Function) -> bool:
     return False
 
 
-def _only_counts(statement: ast.stmt) -> bool:
-    """Whether this is a loop over ``range`` and the like, whose header does no work."""
-    return isinstance(statement, ast.For) and all(
-        (
-            isinstance(call.func, ast.Name)
-            and call.func.id in ("range", "enumerate", "zip", "reversed", "len", "min", "max")
-        )
-        or (isinstance(call.func, ast.Attribute) and call.func.attr in ("size", "numel", "dim"))
-        for call in calls(statement.iter)
-    )
-
-
-def _works(statement: ast.stmt) -> bool:
-    """Whether a statement computes something, and does not just move names."""
-    return isinstance(statement, ast.AugAssign) or any(
-        isinstance(node, WORK)
-        for expression in own_expressions(statement)
-        for node in [expression, *walk(expression)]
-    )
-
-
 def makes_loss_around(
     statement: ast.stmt, labels: dict[int, Label], parts: dict[int, Label], body: list[ast.stmt]
 ) -> bool:
@@ -246,7 +190,7 @@ def makes_loss_around(
     if id(value) in parts or not isinstance(value, (ast.Call, ast.BinOp, ast.UnaryOp)):
         return False
     receivers = [
-        _receivers(one)
+        of_backward(one)
         for one in statements(body)
         if (known := labels.get(id(one))) and known.stage == "backward"
     ]

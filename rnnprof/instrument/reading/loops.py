@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rnnprof.instrument.reading.meaning import EVALUATE, TRAINS, Meaning
 from rnnprof.instrument.reading.project import Function, Project
-from rnnprof.instrument.reading.syntax import Loop, blocks, calls, quiet, walk
+from rnnprof.instrument.reading.syntax import Loop, blocks, calls, dotted, quiet, walk
 
 TRAIN = "train"
 
@@ -152,7 +152,16 @@ class Loops:
             return False
         held = self.meaning.held(statement.body, function)
         measures = outside or held & {"loss", "log"}
-        return "forward" in held and bool(measures) and not held & (TRAINS | {"clip"})
+        # Without gradients nothing trains, whatever the functions could do with other arguments.
+        words = {
+            dotted(one).rpartition(".")[2].rstrip("()")
+            for item in statement.items
+            for one in [item.context_expr]
+        }
+        trains = held & (
+            {"clip"} if words & {"no_grad", "inference_mode"} and "loss" in held else TRAINS | {"clip"}
+        )
+        return "forward" in held and bool(measures) and not trains
 
     def evaluates_inside(self, block: list[ast.stmt]) -> bool:
         """Whether a block inside a step turns training off before it loops."""
