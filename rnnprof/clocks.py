@@ -193,7 +193,10 @@ def need_device(clock: str) -> Device:
     Raises:
         UsageError: if there is none.
     """
-    import torch  # noqa: F401  (a pinned device clock may be asked for before torch is imported)
+    try:
+        import torch  # noqa: F401  (a pinned device clock may be asked for before torch is imported)
+    except ImportError:
+        raise UsageError(f"clock={clock!r} needs an accelerator, and torch is not installed") from None
 
     device = find_device(initialised=False)
     if device is None:
