@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import shutil
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rnnprof.errors import UsageError
 from rnnprof.schedule import DEFAULT_CONTROL_EVERY, DEFAULT_WARMUP
 
+if TYPE_CHECKING:
+    from rnnprof.instrument.measure import Outcome
+    from rnnprof.instrument.rules import Rule
+    from rnnprof.instrument.target import Target
+    from rnnprof.model import Run
+
 DEEPEST = 8
+"""Levels of a model's children that can be asked for."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -75,30 +84,52 @@ def run(args: argparse.Namespace) -> int:
         args: what :func:`add_arguments` declares.
 
     Returns:
-        The program's exit code.
+        The exit code 0 after ``--explain``.
 
     Raises:
+        SystemExit: with the program's exit code, once it has run.
         RnnprofError: the program cannot be found, an option makes no sense, or the run file
             cannot be written.
     """
     from rnnprof.instrument.settings import own_rules
-    from rnnprof.instrument.target import find_target
 
     if not 0 <= args.depth <= DEEPEST:
         raise UsageError(f"--depth {args.depth}: give a number from 0 to {DEEPEST}")
-    words = args.program[1:] if args.program[:1] == ["--"] else args.program
-    if args.module is not None:
-        if not args.module:
-            raise UsageError("-m needs the name of a module")
-        target = find_target(None, args.module[0], args.module[1:])
-    elif words:
-        target = find_target(words[0], None, words[1:])
-    else:
-        raise UsageError("give a script to run, or -m MODULE")
+    target = _target(args)
     rules = own_rules(target.path.parent, args.rule)
     if args.explain:
         return _explain(target, rules)
-    from rnnprof.instrument.measure import Outcome, measure
+    # Raised, not returned: the program ends here as it would under Python, with its own streams.
+    raise SystemExit(_measured(target, rules, args))
+
+
+def _target(args: argparse.Namespace) -> Target:
+    from rnnprof.instrument.target import find_target
+
+    if args.module is not None:
+        if not args.module:
+            raise UsageError("-m needs the name of a module")
+        return find_target(None, args.module[0], args.module[1:])
+    words = args.program[1:] if args.program[:1] == ["--"] else args.program
+    if not words:
+        raise UsageError("give a script to run, or -m MODULE")
+    return find_target(words[0], None, words[1:])
+
+
+def _explain(target: Target, rules: tuple[Rule, ...]) -> int:
+    from rnnprof.cli.report import say
+    from rnnprof.instrument.explain import explain
+    from rnnprof.instrument.measure import planned
+
+    plan = planned(target, rules)
+    if plan is None:
+        raise UsageError(f"{target.path}: this is no Python source that can be read")
+    say(explain(plan, Path.cwd()))
+    return 0
+
+
+def _measured(target: Target, rules: tuple[Rule, ...], args: argparse.Namespace) -> int:
+    from rnnprof.instrument.measure import measure
     from rnnprof.profiler import profile
 
     prof = profile(args.output, clock=args.clock, warmup=args.warmup, control_every=args.control_every)
@@ -108,33 +139,20 @@ def run(args: argparse.Namespace) -> int:
             _report(outcome.run)
         for line in outcome.words:
             _say(f"rnnprof: {line}")
-        if not args.no_report:
-            _say(
-                f"rnnprof: the run is saved in {outcome.path}; `rnnprof report {args.output}` shows it again"
-            )
+        if not args.no_report and outcome.path is not None:
+            # In a distributed job the name has the rank in it.
+            given = shlex.quote(str(Path(args.output).with_name(outcome.path.name)))
+            _say(f"rnnprof: the run is saved in {outcome.path}; `rnnprof report {given}` shows it again")
 
-    # Not returned: the program ends here as it would under Python, with its own streams.
-    raise SystemExit(measure(target, prof, rules, args.depth, tell))
-
-
-def _explain(target: object, rules: object) -> int:
-    from rnnprof.cli.report import say
-    from rnnprof.instrument.explain import explain
-    from rnnprof.instrument.measure import planned
-
-    plan = planned(target, rules)  # type: ignore[arg-type]
-    if plan is None:
-        raise UsageError(f"{target.path}: this is no Python source that can be read")  # type: ignore[attr-defined]
-    say(explain(plan, Path.cwd()))
-    return 0
+    return measure(target, prof, rules, args.depth, tell)
 
 
-def _report(run: object) -> None:
+def _report(run: Run) -> None:
     """The report as ``rnnprof report`` prints it, on stderr: stdout is the program's."""
     from rnnprof.analysis.breakdown import breakdown
     from rnnprof.renderers import table
 
-    result = breakdown(run, "step")  # type: ignore[arg-type]
+    result = breakdown(run, "step")
     if result.run_ns == 0 and result.step is None:
         return
     terminal = sys.stderr is not None and sys.stderr.isatty()

@@ -172,7 +172,7 @@ class Divider:
         profile = active.current()
         if profile is None or self.base is not None:
             return False
-        track = profile._track
+        track = profile.track
         stage = track.current
         if stage is None or stage.name != BACKWARD or stage.parent is None or get_ident() != track.owner:
             return False

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from types import CodeType
 from typing import Any, TypeVar
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -28,15 +29,25 @@ def stand_in(function: Function, original: Any = None) -> Function:
     """
     if original is not None:
         function._torchdynamo_inline = original  # type: ignore[attr-defined]
-    dynamo = _eval_frame()
     code = getattr(function, "__code__", None)
+    if code is not None:
+        skip(code)
+    return function
+
+
+def skip(code: CodeType) -> None:
+    """Let `torch.compile` run frames of this code as they are, and compile what they call.
+
+    Args:
+        code: the code; the whole process sees it so from now on.
+    """
+    dynamo = _eval_frame()
     if hasattr(dynamo, "set_code_exec_strategy"):
         action = dynamo._FrameAction
         dynamo.set_code_exec_strategy(code, dynamo._FrameExecStrategy(action.SKIP, action.DEFAULT))
     elif hasattr(dynamo, "skip_code"):
         # As it was called up to torch 2.5.
         dynamo.skip_code(code)
-    return function
 
 
 def compiling() -> Callable[[], Any]:

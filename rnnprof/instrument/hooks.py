@@ -157,7 +157,7 @@ def _timed_call(cls: type, children: Known, divider: Divider) -> Any:
         if child is None or callback() is not None:
             return owner.__call__(self, *args, **kwargs)
         profile = current()
-        track = None if profile is None else profile._track
+        track = None if profile is None else profile.track
         # Not in a control step either: there, only the step's root is current.
         if track is None or (stage := track.current) is None or stage.parent is None:
             return owner.__call__(self, *args, **kwargs)

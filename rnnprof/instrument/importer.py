@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from importlib.util import find_spec
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, TypeVar, cast
 
@@ -181,10 +182,63 @@ class Finder:
         return None
 
 
+class AfterImport:
+    """Has something done right after a module of the top level has been imported for the first time.
+
+    Args:
+        name: the module.
+        then: called without arguments; what it raises is dropped.
+    """
+
+    def __init__(self, name: str, then: Callable[[], None]) -> None:
+        self._name = name
+        self._then = then
+        self._looking = False
+
+    def install(self) -> None:
+        """Begin to wait for the module."""
+        sys.meta_path.insert(0, self)
+
+    def remove(self) -> None:
+        """Undo `install`; a second call does nothing."""
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
+
+    @_machinery
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Find the module as the other finders do, and have its loader tell when it is done."""
+        if fullname != self._name or self._looking:
+            return None
+        self._looking = True
+        try:
+            spec = find_spec(fullname)
+        finally:
+            self._looking = False
+        loader: Any = spec.loader if spec is not None else None
+        execute = getattr(loader, "exec_module", None)
+        if execute is None:
+            return spec
+
+        @_machinery
+        def exec_module(module: ModuleType) -> None:
+            del loader.exec_module
+            execute(module)
+            self.remove()
+            with suppress(Exception):
+                self._then()
+
+        # On this one object, which no other module shares, and only until it has done its work.
+        with suppress(AttributeError):
+            loader.exec_module = exec_module
+        return spec
+
+
 def is_own(code: CodeType) -> bool:
     """Whether code is part of the machinery that runs scripts, which tracebacks leave out."""
     return code.co_filename.startswith(_HERE) or code in _DISGUISED
 
 
 _HERE = os.path.join(os.path.dirname(Finder.install.__code__.co_filename), "")
-_DISGUISED = (Loader.get_code.__code__, Finder.find_spec.__code__)
+_DISGUISED = (Loader.get_code.__code__, Finder.find_spec.__code__, AfterImport.find_spec.__code__)
