@@ -62,6 +62,8 @@ class profile:
         )
         self._state = "new"
         self._track: Any = None
+        # Whether the run could not be written at its end.
+        self.lost = False
         # Called when the program opens a profile of its own, so that it may.
         self.gives_way: Callable[[], None] | None = None
         self._at_stop: list[Callable[[], None]] = []
@@ -100,11 +102,12 @@ class profile:
         active.deactivate(self)
         marks.record_off(self._track)
         atexit.unregister(self.stop)
-        for undo in self._at_stop:
+        for undo in reversed(self._at_stop):
             undo()
         try:
             left = self._recorder.end(ended)
         except RunFileError as error:
+            self.lost = True
             # The program has done its work: that it cannot be saved must not undo it.
             warnings.warn(f"rnnprof: {error}: this run is lost", RuntimeWarning, stacklevel=2)
             return

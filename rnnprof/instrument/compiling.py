@@ -12,6 +12,7 @@ from typing import Any
 from rnnprof.instrument.dynamo import compiling, skip, stand_in
 from rnnprof.instrument.importer import AfterImport
 from rnnprof.instrument.patches import Patches
+from rnnprof.instrument.turns import TRAINED, Trained
 
 
 class Compiling:
@@ -86,6 +87,8 @@ class Compiling:
     def _restore(self, function: Any) -> None:
         code = getattr(function, "__code__", None)
         if code is not None and (plain := self._pristine.get(code)) is not None:
+            if TRAINED in code.co_consts:
+                Trained.unseen = True
             function.__code__ = plain
 
 

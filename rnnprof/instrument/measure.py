@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from rnnprof import active
 from rnnprof.errors import NestingError
@@ -17,6 +16,7 @@ from rnnprof.instrument.explain import not_understood
 from rnnprof.instrument.hooks import ModuleStages
 from rnnprof.instrument.program import Program
 from rnnprof.instrument.reading.paths import added_paths
+from rnnprof.instrument.reading.plan import Plan
 from rnnprof.instrument.rules import Rule
 from rnnprof.instrument.script import Target, run_script
 from rnnprof.instrument.seen import no_loop
@@ -31,7 +31,7 @@ class Outcome:
 
     Attributes:
         run: what was recorded.
-        path: where it was saved.
+        path: where it was saved; None if it could not be.
         words: what a user should know, a line each.
     """
 
@@ -58,6 +58,10 @@ def measure(
 
     Returns:
         The program's exit code.
+
+    Raises:
+        OSError: the program cannot be read.
+        RunFileError: the run file cannot be written, as is found before the program begins.
     """
     target = _with_added_paths(target)
     hooks = ModuleStages(depth)
@@ -85,8 +89,8 @@ def measure(
         words += not_understood(program.plan) if program.plan is not None else []
         if program.error is not None:
             words.append(f"the program could not be planned: {program.error!r}")
-        words += [f"a loop could not be measured to its end: {error!r}" for error in runtime.failures[:1]]
-        tell(Outcome(run, prof.path, tuple(words)))
+        words += [f"a loop could not be measured to its end: {error}" for error in runtime.failures[:1]]
+        tell(Outcome(run, None if prof.lost else prof.path, tuple(words)))
 
     def give_way() -> None:
         prof.gives_way = None
@@ -102,7 +106,7 @@ def measure(
     return run_script(target, program.compile, begin, finish, failures)
 
 
-def planned(target: Target, rules: tuple[Rule, ...]) -> Any:
+def planned(target: Target, rules: tuple[Rule, ...]) -> Plan | None:
     """The plan of a program that is not run; None if its source cannot be read."""
     target = _with_added_paths(target)
     return Program(target.path, [Path(root) for root in target.roots], rules).plan

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import ast
 import types
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 from rnnprof.instrument import runtime
 from rnnprof.instrument.asks import Asks
 from rnnprof.instrument.expressions import Expressions, State
+from rnnprof.instrument.importer import quiet
 from rnnprof.instrument.objects import Objects
 from rnnprof.instrument.places import first_place, is_idle, leaves, yields
 from rnnprof.instrument.reading.plan import Plan
@@ -250,8 +250,7 @@ def compiled(rewriter: Rewriter, filename: str) -> types.CodeType:
         filename: the name that tracebacks will show.
     """
     tree = rewriter.rewrite()
-    with warnings.catch_warnings():
-        # The plain source was compiled before and has said all there is to say.
-        warnings.simplefilter("ignore")
+    # The plain source was compiled before and has said all there is to say.
+    with quiet(filename):
         code = compile(tree, filename, "exec", dont_inherit=True)
     return rewriter.objects.into(code)

@@ -28,8 +28,12 @@ class Loop:
         self.fetches = fetches
         self._visits: dict[int, list[Visit | None]] = {}
 
-    def begin(self) -> None:
-        """The loop is about to begin."""
+    def begin(self) -> Visit | None:
+        """The loop is about to begin.
+
+        Returns:
+            The visit that begins with it; None where nothing records.
+        """
         visit = None
         if active.current() is not None and not step_is_open(self.lane):
             try:
@@ -37,12 +41,13 @@ class Loop:
             except Exception:
                 forget()
         self._visits.setdefault(get_ident(), []).append(visit)
+        return visit
 
     def turn(self) -> None:
         """A turn of the loop is over."""
-        visits = self._visits[get_ident()]
-        visit = visits[-1]
-        if visit is not None:
+        visits = self._visits.get(get_ident())
+        visit = visits[-1] if visits else None
+        if visits and visit is not None:
             try:
                 visit.turn()
             except Exception:
@@ -65,8 +70,7 @@ class Loop:
 
 def forget() -> None:
     """Something went wrong in rnnprof: go on without the step that is open."""
-    del failures[MOST:]
-    failures.append(sys.exc_info()[1])
+    note(sys.exc_info()[1])
     profile = active.current()
     track = profile.track if profile is not None else None
     step = track.step if track is not None else None
@@ -74,11 +78,17 @@ def forget() -> None:
         try:
             step.__exit__(RuntimeError, None, None)
         except Exception as error:
-            failures.append(error)
+            note(error)
+
+
+def note(error: BaseException | None) -> None:
+    """Remember an error of rnnprof itself: in words, since an error holds on to the user's tensors."""
+    if len(failures) < MOST:
+        failures.append(repr(error))
 
 
 MOST = 8
-failures: list[BaseException | None] = []
+failures: list[str] = []
 """Errors of rnnprof itself, which the program never saw."""
 
 
@@ -133,11 +143,10 @@ class StepBlock:
         self._loop = Loop(TRAIN, False)
 
     def __enter__(self) -> None:
-        self._loop.begin()
-        visits = self._loop._visits[get_ident()]
-        if visits[-1] is not None:
+        visit = self._loop.begin()
+        if visit is not None:
             # What calls the function is not known: every call is a step.
-            visits[-1].first = False
+            visit.first = False
 
     def __exit__(self, kind: Any, value: Any, traceback: Any) -> None:
         TRAINED.yes = True
@@ -153,13 +162,12 @@ class Watch:
 
     def __init__(self, watch: Callable[[Any], None]) -> None:
         self._watch = watch
-        self._last: Any = None
 
     def __call__(self, model: Any) -> Any:
         try:
             self._watch(model)
         except Exception:
-            failures.append(sys.exc_info()[1])
+            note(sys.exc_info()[1])
         return model
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -18,6 +18,12 @@ class Trained(local):
     """Called where the program backpropagates: the thread's turn that is under way is a training step."""
 
     yes = False
+    unseen = False
+    """Set on the class where code that backpropagates was compiled, and calls this no more."""
+
+    def seen(self) -> bool:
+        """Whether the turn has trained, as far as can be known."""
+        return self.yes or Trained.unseen
 
     def __call__(self) -> None:
         self.yes = True
@@ -86,7 +92,7 @@ class Visit:
     def turn(self) -> None:
         """End one step and begin the next."""
         END()
-        trained, step = TRAINED.yes, self.step
+        trained, step = TRAINED.seen() if self.train else TRAINED.yes, self.step
         self.step = None
         if trained is not self.train:
             step.spoiled = True
@@ -117,7 +123,7 @@ class Visit:
             if failed:
                 step.__exit__(type(error), error, None)
             else:
-                step.spoiled = not (self.train and TRAINED.yes)
+                step.spoiled = not (self.train and TRAINED.seen())
                 step.__exit__(None, None, None)
         TRAINED.yes = self.around_trained
         lane, self.lane = self.lane, None

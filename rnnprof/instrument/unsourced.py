@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import functools
+import threading
 import types
 from collections.abc import Callable
 from typing import Any
 
 from rnnprof import active
+from rnnprof.instrument.dynamo import compiling, stand_in
 from rnnprof.instrument.hooks import ModuleStages
 from rnnprof.instrument.patches import Patches
 from rnnprof.instrument.runtime import StepBlock
+from rnnprof.instrument.turns import END
 from rnnprof.marks import Mark
 from rnnprof.profiler import profile
-
-END = Mark(None)
 
 
 class Hooked:
@@ -65,15 +66,15 @@ class Hooked:
 
         patches = Patches()
         optimizer = torch.optim.Optimizer
-        clip = torch.nn.utils
+        utils = torch.nn.utils
         for owner, name, stage in (
             (torch.Tensor, "backward", "backward"),
             (torch.autograd, "backward", "backward"),
             (torch.autograd, "grad", "backward"),
             (torch.nn.Module, "zero_grad", "zero_grad"),
             (optimizer, "zero_grad", "zero_grad"),
-            (clip, "clip_grad_norm_", "clip"),
-            (clip, "clip_grad_value_", "clip"),
+            (utils, "clip_grad_norm_", "clip"),
+            (utils, "clip_grad_value_", "clip"),
         ):
             patches.set(owner, name, _marked(getattr(owner, name), stage))
         for made in _subclasses(optimizer):
@@ -84,25 +85,25 @@ class Hooked:
 
     def _called(self, original: Any, torch: Any) -> Callable[..., Any]:
         marks = {True: Mark("loss"), False: Mark("forward")}
-        inside = False
+        inside = threading.local()
+        callback = compiling()
         loss = torch.nn.modules.loss._Loss
 
         @functools.wraps(original)
         def __call__(module: Any, *args: Any, **kwargs: Any) -> Any:
-            nonlocal inside
-            if inside:
+            if callback() is not None or getattr(inside, "yes", False):
                 return original(module, *args, **kwargs)
-            inside = True
+            inside.yes = True
             try:
                 if self._hooks is not None:
                     self._hooks.watch(module)
                 marks[isinstance(module, loss)]()
                 return original(module, *args, **kwargs)
             finally:
-                inside = False
+                inside.yes = False
                 END()
 
-        return __call__
+        return stand_in(__call__, original)
 
 
 def _subclasses(cls: type) -> list[type]:
@@ -115,13 +116,16 @@ def _subclasses(cls: type) -> list[type]:
 
 def _marked(original: Any, stage: str) -> Callable[..., Any]:
     mark = Mark(stage)
+    callback = compiling()
 
     @functools.wraps(original)
     def marked(*args: Any, **kwargs: Any) -> Any:
+        if callback() is not None:
+            return original(*args, **kwargs)
         mark()
         try:
             return original(*args, **kwargs)
         finally:
             END()
 
-    return marked
+    return stand_in(marked, original)

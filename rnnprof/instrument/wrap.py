@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from rnnprof import active
 from rnnprof.errors import UsageError
+from rnnprof.instrument.compiling import Compiling
 from rnnprof.instrument.hooks import ModuleStages
 from rnnprof.instrument.reading.plan import Plan
 from rnnprof.instrument.reading.project import Function, Project
@@ -109,9 +110,7 @@ def _line(function: Function) -> int:
     """The line at which a function's code begins: that of its first decorator."""
     if isinstance(function.node, ast.Module):
         return 0
-    return min(
-        function.node.lineno, *(one.lineno for one in function.node.decorator_list), function.node.lineno
-    )
+    return min([function.node.lineno, *(one.lineno for one in function.node.decorator_list)])
 
 
 class Instrumented:
@@ -130,6 +129,8 @@ class Instrumented:
         self._profile: Any = None
         self._codes: dict[tuple[str, str, int], types.CodeType] = {}
         self._swapped: list[tuple[types.FunctionType, types.CodeType]] = []
+        self._pristine: dict[types.CodeType, types.CodeType] = {}
+        self._compiling = Compiling(self._pristine)
         self._plan = plan
         self._function = function
         plan.entries[id(planned.node)] = self.enter
@@ -138,6 +139,7 @@ class Instrumented:
         code = self._codes[_key(function.__code__, str(planned.source.path))]
         # The file's real path may differ from the name that tracebacks have shown so far.
         code = code.replace(co_filename=function.__code__.co_filename)
+        self._pristine[code] = function.__code__
         cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
         closure = tuple(cells[name] for name in code.co_freevars) or None
         made = types.FunctionType(
@@ -156,6 +158,7 @@ class Instrumented:
             self._profile = recording
             self._hooks = ModuleStages(self._depth)
             self._swap()
+            self._compiling.open()
             recording.at_stop(self._close)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -166,6 +169,7 @@ class Instrumented:
             self._hooks.watch(model)
 
     def _close(self) -> None:
+        self._compiling.close()
         if self._hooks is not None:
             self._hooks.close()
         for function, code in self._swapped:
@@ -187,9 +191,18 @@ class Instrumented:
                 continue
             code = function.__code__
             new = self._codes.get(_key(code, str(Path(code.co_filename).resolve())))
-            if new is not None and new.co_freevars == code.co_freevars and new.co_code != code.co_code:
+            # What was compiled before is known to Dynamo by its code.
+            compiled = hasattr(function, "_torchdynamo_orig_callable")
+            if (
+                new is not None
+                and not compiled
+                and new.co_freevars == code.co_freevars
+                and new.co_code != code.co_code
+            ):
                 self._swapped.append((function, code))
-                function.__code__ = new.replace(co_filename=code.co_filename)
+                put = new.replace(co_filename=code.co_filename)
+                self._pristine[put] = code
+                function.__code__ = put
 
 
 def _nothing() -> Callable[[], None]:

@@ -24,7 +24,9 @@ def test_a_profile_of_the_programs_own(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "rnnprof", "run", "-o", "outer.json", "main.py"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "0\n1\n2\ndone\n")
-    assert "the program opened a profile of its own, and from then on nothing else was recorded" in done.stderr
+    assert (
+        "the program opened a profile of its own, and from then on nothing else was recorded" in done.stderr
+    )
     own = rnnprof.load(tmp_path / "own.json")
     (train,) = (lane for lane in own.lanes if lane.name == "train")
     assert train.steps["host"].wall.count == 3

@@ -106,4 +106,4 @@ def test_what_fails_in_rnnprof_ends_the_measurement_and_not_the_loop(monkeypatch
         exec(code, {"__name__": "__main__", **names})
     assert done == [0, 1, 2, 3]
     assert steps(prof.run).count == 1
-    assert broken in runtime.failures
+    assert repr(broken) in runtime.failures

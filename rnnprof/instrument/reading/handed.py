@@ -25,9 +25,10 @@ def compiled(project: Project, kinds: Kinds) -> set[int]:
                 found.add(id(function))
         for call in calls(function.body):
             if full_name(call.func, function.source) in COMPILERS and call.args:
-                kind = kinds.of(call.args[0], function)
-                if kind is not None and kind.function is not None:
-                    found.add(id(kind.function))
+                # Of a model, what its call runs.
+                target = kinds.target(call.args[0], function)
+                if target is not None:
+                    found.add(id(target))
     return found
 
 

@@ -157,14 +157,10 @@ class Meaning:
         name = text.rpartition(".")[2]
         kind = self.kinds.of(call.func, function)
         if kind is not None and kind.role in ("module", "loss"):
-            if (
-                callee is not None
-                and self.content(callee) >= {"forward", "loss"}
-                and not is_paused(callee.node)
-            ):
-                return Label(
-                    "forward", f"{text or 'it'} is a module that computes its loss itself", opens=True
-                )
+            closed = callee is None or id(callee) in self.compiled or is_paused(callee.node)
+            if callee is not None and not closed and self.content(callee) >= {"forward", "loss"}:
+                why = f"{text or 'it'} is a module that computes its loss itself"
+                return Label("forward", why, opens=True)
             named = vocabulary.kind_of_variable(name) == "loss"
             only = callee is not None and self.content(callee) & frozenset(MAJOR) == {"loss"}
             if named or only or kind.role == "loss":
