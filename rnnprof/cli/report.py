@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import TextIO
 
 from rnnprof import runfile
 from rnnprof.analysis.breakdown import breakdown
@@ -86,8 +87,9 @@ def run(args: argparse.Namespace) -> int:
             args.output, _render(result, form, args.width or WIDTH, args.color == "always", False)
         )
         return 0
-    ascii_only = not _can_print(NOT_ASCII)
-    say(_render(result, form, _width(args.width), _color(args.color), ascii_only))
+    width = args.width or width_of(sys.stdout)
+    color = args.color == "always" or (args.color == "auto" and shows_color(sys.stdout))
+    say(_render(result, form, width, color, not can_print(sys.stdout)))
     return 0
 
 
@@ -103,7 +105,50 @@ def say(words: str) -> None:
     Args:
         words: what to write, newlines included. What stdout cannot write becomes ASCII or ``?``.
     """
-    sys.stdout.write(_printable(words))
+    encoding = sys.stdout.encoding or "utf-8"
+    plain = words if can_print(sys.stdout, words) else words.translate(ASCII)
+    sys.stdout.write(plain.encode(encoding, "replace").decode(encoding))
+
+
+def width_of(stream: TextIO) -> int:
+    """The columns of a report.
+
+    Args:
+        stream: where it goes.
+
+    Returns:
+        The terminal's width, or that of a report that goes elsewhere.
+    """
+    return max(shutil.get_terminal_size().columns, NARROWEST) if stream.isatty() else WIDTH
+
+
+def shows_color(stream: TextIO) -> bool:
+    """Whether to colour a report that nobody said it of (https://no-color.org).
+
+    Args:
+        stream: where it goes.
+
+    Returns:
+        True for a terminal, unless ``NO_COLOR`` or ``TERM=dumb`` is set.
+    """
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def can_print(stream: TextIO, words: str = NOT_ASCII) -> bool:
+    """Whether a stream has all characters of some words.
+
+    Args:
+        stream: where they go.
+        words: by default the signs of a report that are not ASCII.
+
+    Returns:
+        False if its encoding lacks one.
+    """
+    try:
+        words.encode(stream.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _render(result: Breakdown, form: str, width: int, color: bool, ascii_only: bool) -> str:
@@ -135,32 +180,3 @@ def _form_of(output: Path | None) -> str:
 
 def _same_file(run: Path, output: Path) -> bool:
     return output.exists() and output.samefile(run)
-
-
-def _width(asked: int | None) -> int:
-    """The width that was asked for, or the terminal's."""
-    if asked is not None:
-        return asked
-    return max(shutil.get_terminal_size().columns, NARROWEST) if sys.stdout.isatty() else WIDTH
-
-
-def _color(asked: str) -> bool:
-    """Whether to colour what goes to stdout (https://no-color.org)."""
-    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return asked == "always" or (asked == "auto" and sys.stdout.isatty() and not plain)
-
-
-def _can_print(words: str) -> bool:
-    try:
-        words.encode(sys.stdout.encoding or "utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _printable(words: str) -> str:
-    """The words with what stdout cannot write in ASCII, or else as question marks."""
-    encoding = sys.stdout.encoding or "utf-8"
-    return (
-        (words if _can_print(words) else words.translate(ASCII)).encode(encoding, "replace").decode(encoding)
-    )

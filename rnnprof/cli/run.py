@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -150,15 +149,14 @@ def _measured(target: Target, rules: tuple[Rule, ...], args: argparse.Namespace)
 def _report(run: Run) -> None:
     """The report as ``rnnprof report`` prints it, on stderr: stdout is the program's."""
     from rnnprof.analysis.breakdown import breakdown
+    from rnnprof.cli.report import can_print, shows_color, width_of
     from rnnprof.renderers import table
 
     result = breakdown(run, "step")
-    if result.run_ns == 0 and result.step is None:
+    to = sys.stderr
+    if to is None or (result.run_ns == 0 and result.step is None):
         return
-    terminal = sys.stderr is not None and sys.stderr.isatty()
-    width = max(shutil.get_terminal_size().columns, 60) if terminal else 80
-    ascii_only = "utf" not in (getattr(sys.stderr, "encoding", "") or "").lower()
-    _say("\n" + table.text(result, width, terminal, ascii_only))
+    _say("\n" + table.text(result, width_of(to), shows_color(to), not can_print(to)))
 
 
 def _say(words: str) -> None:

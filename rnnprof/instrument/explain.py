@@ -8,7 +8,6 @@ from pathlib import Path
 
 from rnnprof.instrument.asks import Asks
 from rnnprof.instrument.reading.hints import BY_COMMENT
-from rnnprof.instrument.reading.loops import StepLoop
 from rnnprof.instrument.reading.meaning import OPEN, Label
 from rnnprof.instrument.reading.plan import Plan
 from rnnprof.instrument.reading.project import Function, Source
@@ -98,17 +97,7 @@ def _rows(plan: Plan, function: Function, last: int) -> list[tuple[int, str, str
     found: dict[int, tuple[str, str]] = {}
     if not isinstance(node, ast.Module):
         found.update(dict.fromkeys(range(node.lineno, node.body[0].lineno), (NOTHING, "")))
-    steps = {id(step.node): step for step in plan.steps.values()}
-    inside = _inside_steps(plan, function)
-    lanes = {
-        id(inner): lane
-        for one in statements(node.body)
-        if (lane := plan.lanes.get(id(one))) is not None and not isinstance(one, SCOPES)
-        for inner in statements([one])
-    }
-    shown = _Shown(plan, inside, lanes, steps)
-    shown.block(node.body, "")
-    for statement, stage, why in shown.rows:
+    for statement, stage, why in _Table(plan, function).rows:
         for line in range(statement.lineno, max(_last_line(statement), statement.lineno) + 1):
             if line <= last:
                 row = stage, why if line == statement.lineno else ""
@@ -116,16 +105,27 @@ def _rows(plan: Plan, function: Function, last: int) -> list[tuple[int, str, str
     return [(line, *found[line]) for line in sorted(found)]
 
 
-class _Shown:
-    """Statements with their stages; what has none of its own shows the one that certainly goes on."""
+class _Table:
+    """A function's statements, each with its stage and why.
 
-    def __init__(
-        self, plan: Plan, inside: set[int], lanes: dict[int, str], steps: dict[int, StepLoop]
-    ) -> None:
+    What has no stage of its own shows the one that certainly goes on.
+    """
+
+    def __init__(self, plan: Plan, function: Function) -> None:
+        body = function.node.body
         self.rows: list[tuple[ast.stmt, str, str]] = []
-        self._plan, self._inside, self._lanes, self._steps = plan, inside, lanes, steps
+        self._plan = plan
+        self._inside = _inside_steps(plan, function)
+        self._steps = {id(step.node): step for step in plan.steps.values()}
+        self._lanes = {
+            id(inner): lane
+            for one in statements(body)
+            if (lane := plan.lanes.get(id(one))) is not None and not isinstance(one, SCOPES)
+            for inner in statements([one])
+        }
+        self._block(body, "")
 
-    def block(self, body: list[ast.stmt], before: str) -> str:
+    def _block(self, body: list[ast.stmt], before: str) -> str:
         """Show some statements; return the stage that goes on behind them."""
         for statement in body:
             if not isinstance(statement, SCOPES):
@@ -152,7 +152,7 @@ class _Shown:
         self.rows.append((statement, stage, why))
         if id(statement) in self._steps:
             before = own if own != NOTHING else ""
-        ends = {self.block(block, before) for block in blocks(statement)}
+        ends = {self._block(block, before) for block in blocks(statement)}
         if isinstance(statement, ast.If) and not statement.orelse:
             ends.add(before)
         return before if not ends else ends.pop() if len(ends) == 1 else ""

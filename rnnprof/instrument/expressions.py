@@ -15,6 +15,8 @@ from rnnprof.instrument.reading.syntax import COMPREHENSIONS, walk
 
 State = str | None
 """The stage that is certainly open; None if that is not known."""
+Slot = tuple[ast.AST, str, int | None]
+"""The place of an expression: a node, its field, and an index where the field is a list."""
 WORKS = (ast.BinOp, ast.UnaryOp, ast.Compare, ast.Subscript, ast.JoinedStr)
 UNORDERED = (ast.IfExp, ast.BoolOp, ast.Lambda, ast.NamedExpr, ast.Await, *COMPREHENSIONS)
 FIRST = ((ast.IfExp, "test"), (ast.UnaryOp, "operand"), (ast.Compare, "left"))
@@ -36,21 +38,30 @@ class Expressions:
     ) -> None:
         self._parts = parts
         self._mark = mark
+        self._holders: set[int] = set()
 
     def first(self, statement: ast.stmt, stage: str | None) -> str | None:
-        """The stage of what a statement evaluates first."""
+        """The stage of what a statement evaluates first.
+
+        Args:
+            statement: as it stands in the source.
+            stage: the statement's own stage.
+
+        Returns:
+            The stage; the statement's own where no expression in it has another.
+        """
         for name in _fields(statement):
             found = self._first(getattr(statement, name), stage)
             if found is not None:
                 return found
         return stage
 
-    def _first(self, node: ast.AST | None, stage: str | None) -> str | None:
+    def _first(self, node: ast.expr | None, stage: str | None) -> str | None:
         if node is None or isinstance(node, ast.Lambda):
             return None
         own = self._own(node, stage)
-        for child in _children(node):
-            found = self._first(child, own)
+        for slot in _slots(node):
+            found = self._first(_get(slot), own)
             if found is not None:
                 return found
         if isinstance(node, ast.Call):
@@ -72,12 +83,21 @@ class Expressions:
         for name in _fields(statement):
             value = getattr(statement, name)
             if value is not None:
+                self._find_holders(value)
                 new, state = self._visit(value, stage, state)
                 setattr(statement, name, new)
         return state
 
     def then(self, node: ast.expr, stage: str) -> ast.expr:
-        """An expression behind which a stage begins."""
+        """An expression behind which a stage begins.
+
+        Args:
+            node: the expression.
+            stage: the stage's name.
+
+        Returns:
+            An expression of the same value.
+        """
         pair = ast.Tuple([node, self._mark(stage, node)], ast.Load())
         return self._pick(pair, 0, node)
 
@@ -94,7 +114,7 @@ class Expressions:
 
     def _visit(self, node: ast.expr, stage: str | None, state: State) -> tuple[ast.expr, State]:
         """Mark an expression whose own work belongs to ``stage``; the stage open behind it."""
-        if isinstance(node, ast.Lambda) or not self._has_parts(node):
+        if isinstance(node, ast.Lambda) or id(node) not in self._holders:
             if stage is not None and state != stage and _works(node):
                 return self._before(node, stage), stage
             return node, state
@@ -102,16 +122,13 @@ class Expressions:
             return self._unordered(node, stage, state)
         label = self._parts.get(id(node))
         own = self._own(node, stage)
-        last: tuple[ast.AST, str, int | None] | None = None
-        for parent, name, index in _slots(node):
-            child = getattr(parent, name) if index is None else getattr(parent, name)[index]
+        last: Slot | None = None
+        for slot in _slots(node):
+            child = _get(slot)
             new, state = self._visit(child, own, state)
-            if new is not child or self._has_parts(child):
-                last = (parent, name, index)
-            if index is None:
-                setattr(parent, name, new)
-            else:
-                getattr(parent, name)[index] = new
+            if new is not child or id(child) in self._holders:
+                last = slot
+            _put(slot, new)
         if label is not None and label.stage in (OPEN, EVALUATE):
             return node, None
         opens = label is not None and label.opens
@@ -119,13 +136,7 @@ class Expressions:
             return node, None if opens else state
         if last is None:
             return self._before(node, own), None if opens else own
-        parent, name, index = last
-        child = getattr(parent, name) if index is None else getattr(parent, name)[index]
-        after = self.then(child, own)
-        if index is None:
-            setattr(parent, name, after)
-        else:
-            getattr(parent, name)[index] = after
+        _put(last, self.then(_get(last), own))
         return node, None if opens else own
 
     def _before(self, node: ast.expr, stage: str) -> ast.expr:
@@ -149,17 +160,21 @@ class Expressions:
         if len(stages) == 1 and OPEN not in stages and EVALUATE not in stages:
             only = next(iter(stages))
             return (node, state) if state == only else (self._before(node, only), only)
-        for parent, name, index in _slots(node):
-            child = getattr(parent, name) if index is None else getattr(parent, name)[index]
-            new, _ = self._visit(child, stage, None)
-            if index is None:
-                setattr(parent, name, new)
-            else:
-                getattr(parent, name)[index] = new
+        for slot in _slots(node):
+            new, _ = self._visit(_get(slot), stage, None)
+            _put(slot, new)
         return node, None
 
-    def _has_parts(self, node: ast.AST) -> bool:
-        return any(id(one) in self._parts for one in [node, *walk(node)])
+    def _find_holders(self, node: ast.AST) -> bool:
+        """Note which nodes are a part or hold one; parts inside a lambda are held by the lambda alone."""
+        inside = [
+            self._find_holders(child) and not isinstance(child, ast.Lambda)
+            for child in ast.iter_child_nodes(node)
+        ]
+        if id(node) not in self._parts and not any(inside):
+            return False
+        self._holders.add(id(node))
+        return True
 
 
 def _is_unordered(node: ast.expr) -> bool:
@@ -185,7 +200,18 @@ def _fields(statement: ast.stmt) -> tuple[str, ...]:
     return ()
 
 
-Slot = tuple[ast.AST, str, int | None]
+def _get(slot: Slot) -> ast.expr:
+    parent, name, index = slot
+    found: ast.expr = getattr(parent, name) if index is None else getattr(parent, name)[index]
+    return found
+
+
+def _put(slot: Slot, new: ast.expr) -> None:
+    parent, name, index = slot
+    if index is None:
+        setattr(parent, name, new)
+    else:
+        getattr(parent, name)[index] = new
 
 
 def _slots(node: ast.expr) -> list[Slot]:
@@ -225,25 +251,3 @@ def _slots(node: ast.expr) -> list[Slot]:
                 elif isinstance(one, ast.expr):
                     found.append((node, name, i))
     return found
-
-
-def _children(node: ast.AST) -> list[ast.expr]:
-    if not isinstance(node, ast.expr):
-        return []
-    if isinstance(node, UNORDERED) and not isinstance(node, (ast.IfExp, ast.BoolOp, ast.NamedExpr)):
-        return _comprehended(node)
-    return [
-        getattr(parent, name) if index is None else getattr(parent, name)[index]
-        for parent, name, index in _slots(node)
-    ]
-
-
-def _comprehended(node: ast.expr) -> list[ast.expr]:
-    return (
-        []
-        if isinstance(node, ast.Lambda)
-        else [
-            getattr(parent, name) if index is None else getattr(parent, name)[index]
-            for parent, name, index in _slots(node)
-        ]
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -50,14 +51,19 @@ class Program:
         self._loaded: dict[Path, tuple[bytes, types.CodeType]] = {}
 
     def compile(self, filename: str, data: bytes) -> types.CodeType | None:
-        """The code of a file with marks in it; None for a file that needs none.
+        """The code of a file with marks in it.
 
         Args:
             filename: the file.
             data: its content.
 
+        Returns:
+            The code, without marks if the file was changed since it was planned; None for a file
+            that needs none.
+
         Raises:
-            SyntaxError: as Python itself would.
+            SyntaxError: the file is no Python, as Python itself would say.
+            ValueError: the file holds null bytes, likewise.
         """
         path = Path(filename)
         source = self.project.sources.get(path)
@@ -89,10 +95,11 @@ class Program:
 def _inside(code: types.CodeType) -> dict[tuple[Any, ...], types.CodeType]:
     """The code of the functions in a function, by their names, lines and contents."""
     found: dict[tuple[Any, ...], types.CodeType] = {}
+    alike: Counter[tuple[Any, ...]] = Counter()
     for one in code.co_consts:
         if isinstance(one, types.CodeType):
             place = one.co_name, one.co_firstlineno, one.co_names, one.co_varnames, one.co_freevars
-            number = sum(known[:-1] == place for known in found)
-            key = (*place, number)
+            key = (*place, alike[place])
             found[key] = one
+            alike[place] += 1
     return found

@@ -21,7 +21,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Rule:
-    """Calls of one stage, and the words in which ``--explain`` says why."""
+    """Calls of one stage.
+
+    Attributes:
+        stage: its name; ``TRANSPARENT`` for calls that go on in the stage before them.
+        patterns: of the calls, in lower case, as the module's docstring has them.
+        why: the words in which ``--explain`` gives the reason.
+    """
 
     stage: str
     patterns: tuple[str, ...]
@@ -159,7 +165,15 @@ NAMED = _rules(
 
 
 def match(rules: tuple[Rule, ...], candidates: list[str]) -> Rule | None:
-    """The first rule of which a pattern matches a way to write the call."""
+    """The first rule of which a pattern matches a way to write the call.
+
+    Args:
+        rules: in the order in which they are tried.
+        candidates: the ways to write the call, in lower case.
+
+    Returns:
+        The rule; None if none matches.
+    """
     for rule in rules:
         whole, last = _compiled(rule.patterns)
         for candidate in candidates:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import ast
+
 from rnnprof.instrument.reading.meaning import TRAINS
 from rnnprof.instrument.reading.plan import Plan
 from rnnprof.instrument.reading.project import Function
 from rnnprof.instrument.reading.syntax import Loop, blocks, statements, walk
 
 MOST = 4
+"""Places that are named; further ones are counted."""
 LOOKED_FOR = (
     "looked for a loop that backpropagates (.backward() or torch.autograd.grad) and changes the parameters "
     "(optimizer.step() or a change by .grad), also through the functions that it calls"
 )
+"""What a training loop is, in the words for one that was not found."""
 
 
 def no_loop(plan: Plan | None, torch_imported: bool) -> str:
@@ -20,6 +24,9 @@ def no_loop(plan: Plan | None, torch_imported: bool) -> str:
     Args:
         plan: what was decided about the program; None if its source could not be read.
         torch_imported: whether the program imported torch.
+
+    Returns:
+        The lines, without a newline at the end.
     """
     found = [step for step in plan.steps.values() if step.lane == "train"] if plan is not None else []
     if found:
@@ -66,9 +73,7 @@ def _places(plan: Plan, stage: str) -> list[str]:
 
 
 def _loops(function: Function) -> list[Loop]:
-    from ast import For, While
-
-    return [node for node in walk(function.body) if isinstance(node, (For, While))]
+    return [node for node in walk(function.body) if isinstance(node, (ast.For, ast.While))]
 
 
 def _list(names: list[str]) -> str:

@@ -23,9 +23,13 @@ def own_rules(folder: Path, given: Iterable[str] = ()) -> tuple[Rule, ...]:
     """The user's rules, those of the command line first.
 
     Args:
-        folder: the script's; the ``pyproject.toml`` in it, or in the nearest folder around it,
-            may hold a table ``[tool.rnnprof.stages]`` with a stage for each pattern of calls.
+        folder: the script's; the ``pyproject.toml`` in it, or in the nearest folder around it that
+            has one, may hold a table ``[tool.rnnprof.stages]`` with a stage for each pattern of
+            calls. No other is read, whether that one holds the table or not.
         given: ``PATTERN=STAGE`` from the command line.
+
+    Returns:
+        The rules in the order in which they are tried.
 
     Raises:
         UsageError: a rule or the file makes no sense.
