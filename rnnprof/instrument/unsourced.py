@@ -8,14 +8,12 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from rnnprof import active
 from rnnprof.instrument.dynamo import compiling, stand_in
-from rnnprof.instrument.hooks import ModuleStages
 from rnnprof.instrument.patches import Patches
+from rnnprof.instrument.recording import Recording
 from rnnprof.instrument.runtime import StepBlock
 from rnnprof.instrument.turns import END
 from rnnprof.marks import Mark
-from rnnprof.profiler import profile
 
 
 class Hooked:
@@ -31,9 +29,7 @@ class Hooked:
 
     def __init__(self, function: types.FunctionType, depth: int) -> None:
         self._function = function
-        self._depth = depth
-        self._hooks: ModuleStages | None = None
-        self._profile: Any = None
+        self._recording = Recording(depth)
         self._step = StepBlock()
 
     def wrapped(self) -> Callable[..., Any]:
@@ -41,25 +37,11 @@ class Hooked:
 
         @functools.wraps(self._function)
         def step(*args: Any, **kwargs: Any) -> Any:
-            self._enter()
+            self._recording.enter()
             with self._patched(), self._step:
                 return self._function(*args, **kwargs)
 
         return step
-
-    def _enter(self) -> None:
-        recording = active.current()
-        if recording is None:
-            recording = profile().start()
-        if recording is not self._profile:
-            self._profile = recording
-            self._hooks = ModuleStages(self._depth)
-            recording.at_stop(self._close)
-
-    def _close(self) -> None:
-        if self._hooks is not None:
-            self._hooks.close()
-        self._hooks = self._profile = None
 
     def _patched(self) -> Patches:
         import torch
@@ -95,8 +77,7 @@ class Hooked:
                 return original(module, *args, **kwargs)
             inside.yes = True
             try:
-                if self._hooks is not None:
-                    self._hooks.watch(module)
+                self._recording.watch(module)
                 marks[isinstance(module, loss)]()
                 return original(module, *args, **kwargs)
             finally:

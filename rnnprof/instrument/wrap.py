@@ -11,16 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rnnprof import active
 from rnnprof.errors import UsageError
 from rnnprof.instrument.compiling import Compiling
-from rnnprof.instrument.hooks import ModuleStages
 from rnnprof.instrument.reading.plan import Plan
 from rnnprof.instrument.reading.project import Function, Project
+from rnnprof.instrument.recording import Recording
 from rnnprof.instrument.rewrite import Rewriter, compiled
 from rnnprof.instrument.settings import own_rules
 from rnnprof.instrument.unsourced import Hooked
-from rnnprof.profiler import profile
 
 Callee = TypeVar("Callee", bound=Callable[..., Any])
 
@@ -124,9 +122,7 @@ class Instrumented:
     """
 
     def __init__(self, function: types.FunctionType, plan: Plan, planned: Function, depth: int) -> None:
-        self._depth = depth
-        self._hooks: ModuleStages | None = None
-        self._profile: Any = None
+        self._recording = Recording(depth, self._opened, self._closed)
         self._codes: dict[tuple[str, str, int], types.CodeType] = {}
         self._swapped: list[tuple[types.FunctionType, types.CodeType]] = []
         self._pristine: dict[types.CodeType, types.CodeType] = {}
@@ -135,7 +131,9 @@ class Instrumented:
         self._function = function
         plan.entries[id(planned.node)] = self.enter
         for source in {one.source.path: one.source for one in plan.functions.values()}.values():
-            self._collect(compiled(Rewriter(plan, source, self._watch), str(source.path)), str(source.path))
+            self._collect(
+                compiled(Rewriter(plan, source, self._recording.watch), str(source.path)), str(source.path)
+            )
         code = self._codes[_key(function.__code__, str(planned.source.path))]
         # The file's real path may differ from the name that tracebacks have shown so far.
         code = code.replace(co_filename=function.__code__.co_filename)
@@ -150,32 +148,21 @@ class Instrumented:
         self.made = made
 
     def enter(self) -> None:
-        """Called at the begin of each call: see that there is a profile, and that all is in place."""
-        recording = active.current()
-        if recording is None:
-            recording = profile().start()
-        if recording is not self._profile:
-            self._profile = recording
-            self._hooks = ModuleStages(self._depth)
-            self._swap()
-            self._compiling.open()
-            recording.at_stop(self._close)
+        """Called at the begin of each call."""
+        self._recording.enter()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _nothing, ()
 
-    def _watch(self, model: Any) -> None:
-        if self._hooks is not None:
-            self._hooks.watch(model)
+    def _opened(self) -> None:
+        self._swap()
+        self._compiling.open()
 
-    def _close(self) -> None:
+    def _closed(self) -> None:
         self._compiling.close()
-        if self._hooks is not None:
-            self._hooks.close()
         for function, code in self._swapped:
             function.__code__ = code
         self._swapped = []
-        self._profile = self._hooks = None
 
     def _collect(self, code: types.CodeType, path: str) -> None:
         self._codes.setdefault(_key(code, path), code)
