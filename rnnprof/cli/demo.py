@@ -29,7 +29,9 @@ SIZES = ("--emsize", "256", "--nhid", "256", "--batch_size", "20")
 QUICK_SIZES = ("--emsize", "32", "--nhid", "32", "--batch_size", "8", "--bptt", "10")
 
 OWN_LOOP = """\
-Your own loop:
+Your own script, as it is:
+  rnnprof run main.py
+Or with marks of your own:
   with rnnprof.profile("run.json") as prof:
       for data in batches:
           with prof.step(tokens=data.numel()):
