@@ -112,7 +112,7 @@ CALLS = _rules(
         SET_UP,
         "prepares the model",
         """<module>.to <module>.cuda <module>.cpu <module>.apply <module>.half <module>.double <module>.float
-        *.load_state_dict""",
+        *.load_state_dict *.flatten_parameters""",
     ),
     (
         "get_batch",
