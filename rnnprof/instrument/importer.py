@@ -145,7 +145,17 @@ class Loader(SourceFileLoader):
 Loader.__module__, Loader.__qualname__ = SourceFileLoader.__module__, SourceFileLoader.__qualname__
 
 
-class Finder:
+class _OnPath:
+    """Something that stands on `sys.meta_path` for a while."""
+
+    def remove(self) -> None:
+        """Undo `install`; a second call does nothing."""
+        finders = cast("list[Any]", sys.meta_path)
+        if self in finders:
+            finders.remove(self)
+
+
+class Finder(_OnPath):
     """Stands on `sys.meta_path` before what finds files, and puts `Loader` into what they find."""
 
     def __init__(self, rewriter: Rewriter) -> None:
@@ -158,11 +168,6 @@ class Finder:
         place = path.index(PathFinder) if PathFinder in path else len(path)
         self._others = path[place:]
         path.insert(place, self)
-
-    def remove(self) -> None:
-        """Undo `install`; a second call does nothing."""
-        if self in sys.meta_path:
-            sys.meta_path.remove(self)
 
     @_machinery
     def find_spec(
@@ -182,7 +187,7 @@ class Finder:
         return None
 
 
-class AfterImport:
+class AfterImport(_OnPath):
     """Has something done right after a module of the top level has been imported for the first time.
 
     Args:
@@ -198,11 +203,6 @@ class AfterImport:
     def install(self) -> None:
         """Begin to wait for the module."""
         sys.meta_path.insert(0, self)
-
-    def remove(self) -> None:
-        """Undo `install`; a second call does nothing."""
-        if self in sys.meta_path:
-            sys.meta_path.remove(self)
 
     @_machinery
     def find_spec(

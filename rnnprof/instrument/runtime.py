@@ -71,8 +71,7 @@ class Loop:
 def forget() -> None:
     """Something went wrong in rnnprof: go on without the step that is open."""
     note(sys.exc_info()[1])
-    profile = active.current()
-    track = profile.track if profile is not None else None
+    track = here()
     step = track.step if track is not None else None
     if step is not None and step.root is not None:
         try:

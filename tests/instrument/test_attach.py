@@ -20,22 +20,10 @@ from tests.recorder.helpers import in_steps, outside, profile, steps
 torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
-pytestmark = pytest.mark.filterwarnings("ignore")
-
-
-@pytest.fixture
-def loop(clock: FakeClock) -> Loop:
-    """A loop with its model, loss and optimizer."""
-    return Loop(clock)
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("no_trial")]
 
 
 # ---- stages ---------------------------------------------------------------------------------
-
-
-@pytest.fixture(autouse=True)
-def no_trial(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The clock of these tests stands still in a pass: it would never seem long enough to divide."""
-    monkeypatch.setattr("rnnprof.instrument.worth.TRIAL", 0)
 
 
 def test_in_steps_of_the_users(loop: Loop, clock: FakeClock) -> None:

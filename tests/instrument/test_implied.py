@@ -13,18 +13,7 @@ from tests.instrument.attach_loop import BACKWARD, BUSY, Descent, Loop, times
 from tests.recorder.helpers import in_steps, lane, outside, profile, steps
 
 torch = pytest.importorskip("torch")
-
-
-@pytest.fixture
-def loop(clock: FakeClock) -> Loop:
-    """A loop with its model, loss and optimizer."""
-    return Loop(clock)
-
-
-@pytest.fixture(autouse=True)
-def no_trial(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The clock of these tests stands still in a pass: it would never seem long enough to divide."""
-    monkeypatch.setattr("rnnprof.instrument.worth.TRIAL", 0)
+pytestmark = pytest.mark.usefixtures("no_trial")
 
 
 def test_a_step_goes_from_update_to_update(loop: Loop, clock: FakeClock) -> None:

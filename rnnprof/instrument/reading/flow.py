@@ -18,12 +18,10 @@ from rnnprof.instrument.reading.traits import (
     compares,
     is_fresh,
     named_loss,
+    of_backward,
     only_counts,
     summands,
     works,
-)
-from rnnprof.instrument.reading.traits import (
-    receivers as of_backward,
 )
 from rnnprof.instrument.reading.vocabulary import is_state
 

@@ -48,7 +48,6 @@ class Loops:
                 found = self._training(node, function)
                 if found is not None:
                     self.training[id(node)] = found
-        self.evaluating: dict[int, StepLoop] = {}
 
     # ---- training ---------------------------------------------------------------------------
 
@@ -135,9 +134,7 @@ class Loops:
         inner = [one for one in _loops(node.body) if "forward" in self.meaning.held(one.body, function)]
         if inner and self._fetches(inner[0]) and not self._fetches(node):
             return self.evaluation(inner[0], function)
-        found = StepLoop(node, function, EVALUATE, "it runs the model and does not train it")
-        self.evaluating[id(node)] = found
-        return found
+        return StepLoop(node, function, EVALUATE, "it runs the model and does not train it")
 
     def _fetches(self, node: Loop) -> bool:
         if not isinstance(node, ast.For):

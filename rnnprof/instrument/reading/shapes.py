@@ -15,7 +15,6 @@ FRESH = {"zeros", "new_zeros", "zeros_like", "randn", "rand", "ones", "new_ones"
 DETACHES = {"detach", "detach_", "data"}
 WRAPPERS = {"Variable", "tuple", "list", "clone", "contiguous", "to", "requires_grad_", *DETACHES}
 NORMS = {"norm", "vector_norm", "_foreach_norm", "pow", "square"}
-INIT = {"normal_", "uniform_", "xavier_uniform_", "copy_"}
 
 
 class Shapes:

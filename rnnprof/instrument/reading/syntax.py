@@ -130,11 +130,6 @@ def read(node: ast.AST) -> set[str]:
     return {name for name in found if name}
 
 
-def is_constant(node: ast.expr) -> bool:
-    """Whether an expression is made of literals alone."""
-    return not any(isinstance(one, (ast.Name, ast.Call, ast.Attribute)) for one in [node, *walk(node)])
-
-
 def is_paused(node: Def | ast.Module) -> bool:
     """Whether a function is a generator or coroutine: its statements do not run where it is called."""
     if isinstance(node, ast.AsyncFunctionDef):

@@ -62,7 +62,7 @@ def is_fresh(statement: ast.stmt) -> bool:
     return bool(named) and not any(name in ("cat", "stack", "tensor", "from_numpy") for name in named)
 
 
-def receivers(statement: ast.stmt) -> set[str]:
+def of_backward(statement: ast.stmt) -> set[str]:
     """The names of what `backward` is called on."""
     found: set[str] = set()
     for expression in own_expressions(statement):
