@@ -21,14 +21,17 @@ class Tally:
         """Count one span of that many nanoseconds; a negative one counts as 0."""
         ns = max(ns, 0)
         key = index(ns)
-        self._bins[key] = self._bins.get(key, 0) + 1
-        if self.count == 0 or ns < self.least:
-            self.least = ns
+        first = self.count == 0
+        # In this order, so that a thread that reads meanwhile finds no time without a span.
+        self.count += 1
         if ns > self.most:
             self.most = ns
-        self.count += 1
+        if first or ns < self.least:
+            self.least = ns
         self.total += ns
+        self._bins[key] = self._bins.get(key, 0) + 1
 
     def bins(self) -> dict[int, int]:
         """The histogram, as bin index (see `histogram`) to count, in ascending order."""
-        return dict(sorted(self._bins.items()))
+        # Copied whole first: while tuples are made, the garbage collector may let a thread add.
+        return dict(sorted(self._bins.copy().items()))

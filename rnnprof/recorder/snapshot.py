@@ -20,13 +20,14 @@ MANY_THREADS = "thread (more)"
 
 
 def series(tally: Tally) -> Series:
-    """A tally as it is saved."""
-    bins = tally.bins()
+    """A tally as it is saved; spans that another thread adds meanwhile may be in it in part."""
+    bins, total, least, most = tally.bins(), tally.total, tally.least, tally.most
     return Series(
+        # Read last: what has been read so far is of no more spans than these.
         count=tally.count,
-        total_ns=tally.total,
-        min_ns=tally.least,
-        max_ns=tally.most,
+        total_ns=total,
+        min_ns=least,
+        max_ns=most,
         bins=tuple(bins),
         counts=tuple(bins.values()),
     )
@@ -74,7 +75,7 @@ def lane(state: LaneState, track: LaneTrack, now: int) -> Lane:
     if get_ident() == track.owner or track.closed:
         track.flush()
     saved = stages(state.root, {}, state.enclosed)
-    kinds = {kind: steps(root) for kind, root in list(state.roots.items())}
+    kinds = {kind: steps(root) for kind, root in state.roots.copy().items()}
     visits = series(state.root.tally)
     if state.thread:
         # When a thread stopped working is not known: its lane is as long as its marks.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections import Counter
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from rnnprof import marks, marks_python, runlayout
 from rnnprof.errors import UsageError
 from rnnprof.histogram import index
+from rnnprof.recorder import snapshot
 from rnnprof.recorder.timeline import LIMIT, Buckets
 from rnnprof.schedule import Schedule
 from rnnprof.testing import FakeClock
@@ -37,6 +39,49 @@ def test_a_clock_that_runs_backwards_gives_spans_of_nothing(kind: type) -> None:
     tally = kind()
     tally.add(-5)
     assert (tally.count, tally.total, tally.least, tally.most) == (1, 0, 0, 0)
+
+
+@pytest.mark.parametrize("kind", [marks.Tally, marks_python.Tally])
+def test_bins_are_read_whole_while_the_garbage_collector_lets_others_add(kind: type) -> None:
+    tally = kind()
+    for i in range(2_000):
+        tally.add(i**3)
+    later = iter(range(10**12, 2 * 10**12, 10**9))
+
+    def add(phase: str, info: object) -> None:
+        tally.add(next(later, 0))
+
+    before = gc.get_threshold()
+    gc.callbacks.append(add)
+    gc.set_threshold(1)
+    try:
+        bins = tally.bins()
+    finally:
+        gc.set_threshold(*before)
+        gc.callbacks.remove(add)
+    assert sum(bins.values()) <= tally.count
+
+
+@pytest.mark.parametrize("kind", [marks.Tally, marks_python.Tally])
+def test_spans_that_are_added_while_a_tally_is_read_leave_a_valid_series(kind: type) -> None:
+    for one_in in range(1, 7):
+
+        class Racing:
+            """Adds a span before one of the readings."""
+
+            def __init__(self) -> None:
+                self.tally, self.readings = kind(), 0
+
+            def __getattr__(self, name: str) -> object:
+                self.readings += 1
+                if self.readings == one_in:  # noqa: B023
+                    self.tally.add(7)
+                return getattr(self.tally, name)
+
+        found = snapshot.series(Racing())  # type: ignore[arg-type]
+        assert sum(found.counts) <= found.count
+        assert found.min_ns <= found.max_ns
+        assert found.count or not found.total_ns
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 10**6)), min_size=1, max_size=3000))
