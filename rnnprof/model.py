@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from rnnprof.captures import Functions, Trace
+
 Json = dict[str, Any]
 
 
@@ -139,6 +141,8 @@ class Run:
         notes: what went less well than it should, each as ``{"code": str, ...}``.
         rank: index of this process in a distributed job.
         world_size: number of processes in that job.
+        traces: windows of steps that torch.profiler watched, in their order.
+        functions: what cProfile saw; None where it was not asked for.
     """
 
     created: str
@@ -151,6 +155,8 @@ class Run:
     notes: tuple[Json, ...] = ()
     rank: int = 0
     world_size: int = 1
+    traces: tuple[Trace, ...] = ()
+    functions: Functions | None = None
 
     def lane(self, name: str) -> Lane | None:
         """The lane of that name, or None."""

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from rnnprof.capturelayout import (
+    functions_from_json,
+    functions_to_json,
+    trace_from_json,
+    trace_to_json,
+)
 from rnnprof.model import Json, Lane, Run, Series, Stage, Steps, Timeline
 
 FORMAT = "rnnprof-run"
@@ -10,7 +16,7 @@ VERSION = 1
 
 def to_json(run: Run) -> Json:
     """The run as plain JSON, in the layout of the schema."""
-    return {
+    found: Json = {
         "format": FORMAT,
         "version": VERSION,
         "created": run.created,
@@ -24,6 +30,11 @@ def to_json(run: Run) -> Json:
         "rank": run.rank,
         "world_size": run.world_size,
     }
+    if run.traces:
+        found["traces"] = [trace_to_json(trace) for trace in run.traces]
+    if run.functions is not None:
+        found["functions"] = functions_to_json(run.functions)
+    return found
 
 
 def from_json(data: Json) -> Run:
@@ -39,6 +50,8 @@ def from_json(data: Json) -> Run:
         notes=tuple(data["notes"]),
         rank=data.get("rank", 0),
         world_size=data.get("world_size", 1),
+        traces=tuple(map(trace_from_json, data.get("traces", ()))),
+        functions=functions_from_json(data["functions"]) if "functions" in data else None,
     )
 
 

@@ -1,0 +1,1 @@
+"""Captures of the same run: torch.profiler, cProfile and the spans themselves."""

@@ -1,0 +1,1 @@
+"""What shows a run and its traces: TensorBoard, Perfetto, speedscope and snakeviz, without a network."""

@@ -1,0 +1,94 @@
+"""A real browser without a network, and a real run with its traces."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+
+class Browser:
+    """Headless Chromium that reaches this machine alone.
+
+    Args:
+        driver: selenium's.
+    """
+
+    def __init__(self, driver: Any) -> None:
+        self.driver = driver
+
+    def open(self, address: str) -> None:
+        """Go to a page."""
+        self.driver.get(address)
+
+    def wait(self, script: str, seconds: float = 60) -> Any:
+        """What a JavaScript expression gives, as soon as it is true."""
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        return WebDriverWait(self.driver, seconds, poll_frequency=0.1).until(
+            lambda driver: driver.execute_script(f"return {script}"), f"never true: {script}"
+        )
+
+    def text(self) -> str:
+        """The words that the page shows."""
+        return str(self.driver.execute_script("return document.body.innerText"))
+
+    def asked_elsewhere(self) -> list[str]:
+        """Addresses that pages have asked for so far, this machine's left out."""
+        asked = []
+        for entry in self.driver.get_log("performance"):
+            message = json.loads(entry["message"])["message"]
+            if message["method"] == "Network.requestWillBeSent":
+                address = message["params"]["request"]["url"]
+                if address.startswith(("http", "ws")) and "://127.0.0.1" not in address:
+                    asked.append(address)
+        return asked
+
+    def errors(self) -> list[str]:
+        """What pages have complained of on the console so far."""
+        return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
+
+    def picture(self, file: Any) -> None:
+        """Save a screenshot as a PNG."""
+        self.driver.save_screenshot(str(file))
+
+
+@pytest.fixture(scope="session")
+def _driver() -> Iterator[Any]:
+    chromium, chromedriver = shutil.which("chromium"), shutil.which("chromedriver")
+    if chromium is None or chromedriver is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("chromium and chromedriver are needed where CI=true")
+        pytest.skip("needs chromium and chromedriver")
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for argument in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-dev-shm-usage",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--window-size=1400,1000",
+        "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+    ):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(chromedriver))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def browser(_driver: Any) -> Iterator[Browser]:
+    """A browser with an empty page and empty logs."""
+    _driver.get("about:blank")
+    for log in ("performance", "browser"):
+        _driver.get_log(log)
+    yield Browser(_driver)
+    _driver.get("about:blank")
