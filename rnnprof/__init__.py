@@ -14,16 +14,19 @@ if TYPE_CHECKING:
     from rnnprof._version import __version__
     from rnnprof.active import lane, stage, step, steps
     from rnnprof.analysis.breakdown import breakdown
-    from rnnprof.errors import NestingError, RnnprofError, RunFileError, UsageError
+    from rnnprof.errors import NestingError, RnnprofError, RunFileError, TraceError, UsageError
     from rnnprof.instrument.attach import attach
     from rnnprof.instrument.wrap import instrument
     from rnnprof.profiler import profile
     from rnnprof.runfile import load, save
+    from rnnprof.traces.options import Tracing
 
 _WHERE = {
     "NestingError": "rnnprof.errors",
     "RnnprofError": "rnnprof.errors",
     "RunFileError": "rnnprof.errors",
+    "TraceError": "rnnprof.errors",
+    "Tracing": "rnnprof.traces.options",
     "UsageError": "rnnprof.errors",
     "__version__": "rnnprof._version",
     "attach": "rnnprof.instrument.attach",
@@ -42,6 +45,8 @@ __all__ = [
     "NestingError",
     "RnnprofError",
     "RunFileError",
+    "TraceError",
+    "Tracing",
     "UsageError",
     "__version__",
     "attach",

@@ -15,5 +15,9 @@ class RunFileError(RnnprofError):
     """A run file cannot be read, is not valid, or cannot be written."""
 
 
+class TraceError(RnnprofError):
+    """A trace that was asked for could not be made; the run is saved all the same."""
+
+
 class UsageError(RnnprofError):
     """An argument makes no sense: the message says which and what to give instead."""

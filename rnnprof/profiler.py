@@ -7,16 +7,17 @@ import contextlib
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
-from rnnprof import active, marks
+from rnnprof import active, marks, runfile
 from rnnprof.clocks import Clock, Device
-from rnnprof.errors import NestingError, RunFileError, UsageError
+from rnnprof.errors import NestingError, RunFileError, TraceError, UsageError
 from rnnprof.model import Run
 from rnnprof.recorder import Recorder
-from rnnprof.recorder.lanes import LaneContext
+from rnnprof.recorder.lanes import LaneContext, choose
 from rnnprof.schedule import DEFAULT_CONTROL_EVERY, DEFAULT_WARMUP, Schedule
+from rnnprof.traces.capturing import Capturing
+from rnnprof.traces.options import DEFAULT_STEPS
 
 
 class profile:
@@ -35,6 +36,9 @@ class profile:
             costs; 0 for none.
         save_every: seconds between two saves.
         device: the accelerator to time, for tests; by default the one that torch uses.
+        cprofile: whether cProfile counts Python's functions during the whole run, which slows it.
+        trace: what torch.profiler watches: True for three steps after the warmup, a number of
+            steps, steps' numbers, or a `Tracing`. See `trace_steps`.
 
     Raises:
         UsageError: if an argument makes no sense, or the clock needs an accelerator and there
@@ -42,6 +46,7 @@ class profile:
         RunFileError: on entry, if the run file cannot be written.
         NestingError: on entry, if a profile is recording already; on exit, if a stage or step
             was left open.
+        TraceError: on exit, if a trace was asked for and there is none.
     """
 
     def __init__(
@@ -53,13 +58,15 @@ class profile:
         control_every: int = DEFAULT_CONTROL_EVERY,
         save_every: float = 5.0,
         device: Device | None = None,
+        cprofile: bool = False,
+        trace: Any = None,
     ) -> None:
         if not isinstance(save_every, (int, float)) or not save_every > 0:
             raise UsageError(f"save_every is a number of seconds above 0, not {save_every!r}")
-        self.path = None if path is None else _for_rank(_absolute(path))
-        self._recorder = Recorder(
-            self.path, clock, Schedule(warmup=warmup, control_every=control_every), save_every, device
-        )
+        self.path = None if path is None else runfile.place(path)
+        schedule = Schedule(warmup=warmup, control_every=control_every)
+        self._captures = Capturing(self.path, schedule, cprofile, trace)
+        self._recorder = Recorder(self.path, clock, schedule, save_every, device, self._captures)
         self._state = "new"
         self._track: Any = None
         # Whether the run could not be written at its end.
@@ -79,6 +86,7 @@ class profile:
         active.activate(self)
         try:
             self._track = self._recorder.begin()
+            self._captures.start()
         except BaseException:
             active.deactivate(self)
             raise
@@ -105,7 +113,9 @@ class profile:
         for undo in reversed(self._at_stop):
             undo()
         try:
+            self._captures.stop(self._track)
             left = self._recorder.end(ended)
+            missing = self._captures.finish(self.run)
         except RunFileError as error:
             self.lost = True
             # The program has done its work: that it cannot be saved must not undo it.
@@ -116,6 +126,8 @@ class profile:
                 f"the profile ended while {' and '.join(repr(name) for name in left)} was still open; "
                 "what was recorded is saved"
             )
+        if missing and ended == "finished":
+            raise TraceError(f"there is no trace: {missing}; the run is saved")
 
     def at_stop(self, undo: Callable[[], None]) -> None:
         """Have something undone when the recording ends.
@@ -140,6 +152,7 @@ class profile:
         """In a forked child: record nothing, and leave the parent's file alone."""
         self._state = "finished"
         marks.record_off(self._track)
+        self._captures.disown()
         self._recorder.disown()
         atexit.unregister(self.stop)
 
@@ -211,6 +224,20 @@ class profile:
                     step.spoiled = True
                     return
 
+    def trace_steps(self, steps: int = DEFAULT_STEPS) -> None:
+        """Have torch.profiler watch the steps that come next, the one that is open excepted.
+
+        Args:
+            steps: how many. They are left out of the statistics; their trace lies beside the run
+                file, in a folder of its name.
+
+        Raises:
+            UsageError: if nothing records, the profile has no run file, or it is no number.
+        """
+        if self._state != "recording":
+            raise UsageError("trace_steps is for a profile that records: open it first")
+        choose(self._track, self._captures.ask(steps), steps)
+
     @property
     def track(self) -> Any:
         """The track of the thread that opened the profile; None before."""
@@ -223,18 +250,3 @@ class profile:
 
 
 active.invisible_to_dynamo(profile.stage, profile.step, profile.lane)
-
-
-def _absolute(path: Any) -> Path:
-    # Absolute: the program may change its folder while it is recorded.
-    try:
-        return Path(os.fsdecode(path)).absolute()
-    except TypeError:
-        raise UsageError(f"path is the name of the run file, or None, not {path!r}") from None
-
-
-def _for_rank(path: Path) -> Path:
-    rank, size = os.environ.get("RANK", ""), os.environ.get("WORLD_SIZE", "")
-    if rank.isdecimal() and size.isdecimal() and int(size) > 1:
-        return path.with_name(f"{path.stem}.rank{rank}{path.suffix}")
-    return path

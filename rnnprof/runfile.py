@@ -13,10 +13,32 @@ import os
 import stat
 from pathlib import Path
 
-from rnnprof.errors import RunFileError
+from rnnprof.errors import RunFileError, UsageError
 from rnnprof.model import Run
 from rnnprof.runcheck import check, shown
 from rnnprof.runlayout import from_json, to_json
+
+
+def place(path: str | os.PathLike[str]) -> Path:
+    """The run file of this process.
+
+    Args:
+        path: what the user gave; in a distributed job the rank is added to the name.
+
+    Returns:
+        An absolute path: the program may change its folder while it is recorded.
+
+    Raises:
+        UsageError: if it is no path.
+    """
+    try:
+        found = Path(os.fsdecode(path)).absolute()
+    except TypeError:
+        raise UsageError(f"path is the name of the run file, or None, not {path!r}") from None
+    rank, size = os.environ.get("RANK", ""), os.environ.get("WORLD_SIZE", "")
+    if rank.isdecimal() and size.isdecimal() and int(size) > 1:
+        return found.with_name(f"{found.stem}.rank{rank}{found.suffix}")
+    return found
 
 
 def save(run: Run, path: str | Path) -> None:

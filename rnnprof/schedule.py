@@ -25,6 +25,7 @@ class Schedule:
         rare: kinds of which each block holds one.
         warmup: number of first steps that are left out of the statistics.
         control_every: steps in a block; 0 for no control steps.
+        chosen: steps whose kind is fixed, by their number from 0.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class Schedule:
         rare: tuple[str, ...] = (),
         warmup: int = DEFAULT_WARMUP,
         control_every: int = DEFAULT_CONTROL_EVERY,
+        chosen: Mapping[int, str] | None = None,
     ) -> None:
         self.main = main
         self.rare = rare
@@ -44,11 +46,37 @@ class Schedule:
             raise UsageError(
                 f"control_every={control_every} is more than {MAX_BLOCK}: use 0 for no control steps"
             )
+        self.chosen = dict(chosen or {})
         self._random = random.Random(1111)
         self._warmed = 0
+        self._dealt = 0
+
+    def timed_as(self, main: str, rare: tuple[str, ...] = ()) -> Schedule:
+        """The same schedule, from its start, with other kinds of measured steps."""
+        return Schedule(main, rare, self.warmup, self.control_every, self.chosen)
 
     def block(self) -> list[str]:
-        """The kinds of the next steps: the warmup at first, then one block after the other."""
+        """The kinds of the next steps, the last one first: the warmup, then one block after the other."""
+        kinds = self._block()
+        for place in range(len(kinds)):
+            kinds[-1 - place] = self.chosen.pop(self._dealt + place, kinds[-1 - place])
+        self._dealt += len(kinds)
+        return kinds
+
+    def next_chosen(self) -> str | None:
+        """The kind that is fixed for the next step to be dealt, or None."""
+        return self.chosen.get(self._dealt)
+
+    def choose(self, place: int, kind: str) -> None:
+        """Fix the kind of a step to come.
+
+        Args:
+            place: 0 for the next one to be dealt.
+            kind: its kind.
+        """
+        self.chosen[self._dealt + place] = kind
+
+    def _block(self) -> list[str]:
         if self._warmed < self.warmup:
             number = min(self.warmup - self._warmed, 64)
             self._warmed += number

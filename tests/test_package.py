@@ -21,6 +21,8 @@ def test_public_names() -> None:
         "NestingError",
         "RnnprofError",
         "RunFileError",
+        "TraceError",
+        "Tracing",
         "UsageError",
         "__version__",
         "attach",

@@ -176,6 +176,9 @@ class Divider:
         stage = track.current
         if stage is None or stage.name != BACKWARD or stage.parent is None or get_ident() != track.owner:
             return False
+        if stage.special:
+            # What looks into the step would see its labels cross the engine's own.
+            return False
         self.track = track
         self.base = stage
         if self._trying:

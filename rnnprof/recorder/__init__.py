@@ -14,9 +14,11 @@ from rnnprof.errors import UsageError
 from rnnprof.model import Json, Lane, Run
 from rnnprof.recorder import snapshot
 from rnnprof.recorder.events import EventQueue
-from rnnprof.recorder.lanes import name_of_thread
+from rnnprof.recorder.lanes import LaneState, name_of_thread
+from rnnprof.recorder.notes import notes
 from rnnprof.recorder.steps import EventRoot, Root
 from rnnprof.recorder.tracks import LaneTrack
+from rnnprof.recorder.watched import Captured, Captures, WatchedRoot
 from rnnprof.schedule import Schedule
 
 MAX_TRACKS = 64
@@ -32,6 +34,7 @@ class Recorder:
         schedule: number of warmup steps and the spacing of control steps.
         save_every_s: time between two saves, in seconds.
         device: the accelerator; None looks for the one that torch uses.
+        captures: what else looks into the run; None for nothing.
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class Recorder:
         schedule: Schedule,
         save_every_s: float,
         device: Device | None = None,
+        captures: Captures | None = None,
     ) -> None:
         if isinstance(clock, str) and clock not in NAMES:
             raise UsageError(f"clock={clock!r} is not known: give one of {', '.join(NAMES)}, or a clock")
@@ -48,6 +52,7 @@ class Recorder:
             raise UsageError(f"a clock has `name` and `now()`; {type(clock).__name__} has not")
         self.path = path
         self.schedule = schedule
+        self.captures = captures
         self.aborted = 0
         self.queue: EventQueue | None = None
         self._asked = clock if isinstance(clock, str) else clock.name
@@ -56,7 +61,7 @@ class Recorder:
         self._native = isinstance(self._host, HostClock) and marks.HAVE_CLOCK
         self._device = device
         self._sync: SyncClock | None = None
-        self._unresolved = 0
+        self.unresolved = 0
         self._pid = os.getpid()
         self._save_every = round(min(save_every_s, FOREVER_S) * 1e9)
         self.local = threading.local()
@@ -69,9 +74,9 @@ class Recorder:
         self._met = False
         self._wall: int | None = None
         self._start = 0
-        self._tracks: list[LaneTrack] = []
-        self._error: str | None = None
-        self._left: list[str] = []
+        self.tracks: list[LaneTrack] = []
+        self.error: str | None = None
+        self.left: list[str] = []
 
     # ---- time -------------------------------------------------------------------------------
 
@@ -103,14 +108,9 @@ class Recorder:
             return
         if self._asked != "sync":
             self.queue = EventQueue(self._device)
-            self.schedule = Schedule(
-                "event",
-                ("host", "sync") if self._asked == "auto" else (),
-                self.schedule.warmup,
-                self.schedule.control_every,
-            )
+            self.schedule = self.schedule.timed_as("event", ("host", "sync") if self._asked == "auto" else ())
         else:
-            self.schedule = Schedule("sync", (), self.schedule.warmup, self.schedule.control_every)
+            self.schedule = self.schedule.timed_as("sync")
         # Stages outside steps are rare enough to synchronize at both ends.
         self._sync = SyncClock(self._device, self._host)
 
@@ -122,9 +122,13 @@ class Recorder:
         main = "sync" if thread and self.queue is not None else self.schedule.main
         return [main] * 16
 
-    def new_root(self, track: LaneTrack, kind: str) -> Root:
-        """The root for steps of one kind, timed as that kind is."""
+    def new_root(self, lane: LaneState, kind: str) -> Root:
+        """The root for a lane's steps of one kind, timed as that kind is."""
+        track = lane.track
         host = None if self._native else self._host.now
+        watcher = None if self.captures is None else self.captures.watcher(kind)
+        if watcher is not None:
+            return WatchedRoot(track, host, watcher, lane)
         muted = kind == "control"
         timed_as = self.schedule.main if kind in ("warmup", "control") else kind
         if timed_as == "event" and self.queue is not None:
@@ -143,17 +147,17 @@ class Recorder:
                 found = LaneTrack(self, name_of_thread(), thread=True)
                 found.closed = self._wall is not None
                 self._retire_dead()
-                self._tracks.append(found)
+                self.tracks.append(found)
             self.local.track = found
         return found
 
     def _retire_dead(self) -> None:
-        if len(self._tracks) < MAX_TRACKS:
+        if len(self.tracks) < MAX_TRACKS:
             return
-        main, *others = self._tracks
+        main, *others = self.tracks
         dead = [track for track in others if track.thread is not None and not track.thread.is_alive()]
         self._retired = snapshot.merged([*self._retired, *self._lanes(dead)])
-        self._tracks = [main, *(track for track in others if track not in dead)]
+        self.tracks = [main, *(track for track in others if track not in dead)]
 
     def _lanes(self, tracks: list[LaneTrack]) -> list[Lane]:
         now = self.now()
@@ -166,7 +170,7 @@ class Recorder:
         self._environment = environment.collect()
         self._start = self.now()
         track = LaneTrack(self, "setup")
-        self._tracks.append(track)
+        self.tracks.append(track)
         self.local.track = track
         self.save("running")
         if self.path is not None:
@@ -179,7 +183,7 @@ class Recorder:
         try:
             self.save("running")
         except Exception as error:  # whatever it is, the program's own work goes on
-            self._error = str(error)
+            self.error = str(error)
         # Saving may take no more than one part in 200 of the run.
         took = self.now() - began
         track.deadline = self.now() + max(self._save_every, 200 * took)
@@ -193,16 +197,16 @@ class Recorder:
         """Stop recording, save, and return the names of what was still open."""
         self._resolve()
         left = []
-        for track in list(self._tracks):
-            if track is self._tracks[0]:
+        for track in list(self.tracks):
+            if track is self.tracks[0]:
                 left = track.close()
             track.closed = True
         self._wall = max(self.now() - self._start, 0)
         # A profile that an exception ends closes whatever was open; only a quiet end is at fault.
-        self._left = left if ended == "finished" else []
+        self.left = left if ended == "finished" else []
         self._environment.update(environment.at_end())
         self.save(ended)
-        return self._left
+        return self.left
 
     def _resolve(self) -> None:
         if self.queue is None or self._device is None:
@@ -213,20 +217,21 @@ class Recorder:
         except RuntimeError:
             # A device that has died: what it did not report is counted below.
             pass
-        self._unresolved = len(self.queue)
+        self.unresolved = len(self.queue)
 
     def disown(self) -> None:
         """In a forked child: record nothing more, and leave the parent's file alone."""
-        for track in self._tracks:
+        for track in self.tracks:
             track.closed = True
 
     # ---- the run ----------------------------------------------------------------------------
 
     def run(self, ended: str = "running") -> Run:
         """What has been recorded so far."""
-        wall = max(self.now() - self._start, 0) if self._wall is None and self._tracks else self._wall or 0
+        wall = max(self.now() - self._start, 0) if self._wall is None and self.tracks else self._wall or 0
         with self._lock:
-            lanes = snapshot.merged([*self._lanes(self._tracks), *self._retired])
+            lanes = snapshot.merged([*self._lanes(self.tracks), *self._retired])
+        captured = self.captures.found() if self.captures else Captured()
         return Run(
             created=self._created,
             ended=ended,
@@ -235,26 +240,9 @@ class Recorder:
             schedule=dict(self.schedule.as_numbers()),
             lanes=lanes,
             environment=self._environment,
-            notes=tuple(self._notes()),
+            notes=(*notes(self), *captured.notes),
             rank=int(self._environment.get("rank", 0)),
             world_size=int(self._environment.get("world_size", 1)),
+            traces=captured.traces,
+            functions=captured.functions,
         )
-
-    def _notes(self) -> list[Json]:
-        notes: list[Json] = []
-        if self.aborted:
-            notes.append({"code": "aborted_steps", "count": self.aborted})
-        refused = sum(track.refused for track in self._tracks)
-        if refused:
-            notes.append({"code": "too_many_stages", "limit": marks.MAX_STAGES, "count": refused})
-        if self._unresolved:
-            notes.append({"code": "unresolved_events", "count": self._unresolved})
-        if self.queue is not None and self.queue.dropped_spans:
-            notes.append({"code": "dropped_spans", "count": self.queue.dropped_spans})
-        if self._left:
-            notes.append({"code": "open_at_end", "stages": self._left})
-        if not marks.NATIVE:
-            notes.append({"code": "python_marks"})
-        if self._error:
-            notes.append({"code": "save_failed", "message": self._error})
-        return notes

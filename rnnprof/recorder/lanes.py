@@ -9,8 +9,10 @@ from typing import Any
 
 from rnnprof import active
 from rnnprof.decorators import decorate
+from rnnprof.errors import UsageError
 from rnnprof.marks import Stage, Tally
 from rnnprof.recorder.steps import Root, Step
+from rnnprof.stages import MEASURED
 
 THREAD = "thread "
 """How the names of threads' lanes begin."""
@@ -34,24 +36,71 @@ class LaneState:
         self.roots: dict[str, Root] = {}
         self.enclosed: dict[Tally, int] = {}
         self.kinds: list[str] = []
+        # Steps of the lane that have been given their kind.
+        self.dealt = 0
 
     def next_roots(self) -> list[Root]:
         """The roots of the next steps, of the kinds that the schedule deals; the first one last."""
         recorder = self.track.recorder
         if recorder.queue is None or self.thread:
             kinds = recorder.kinds_for(self.name, self.thread)
-            roots = {kind: self._root(kind) for kind in set(kinds)}
+            roots = {kind: self.root_of(kind) for kind in set(kinds)}
+            self.dealt += len(kinds)
             return [roots[kind] for kind in kinds]
         if not self.kinds:
             self.kinds = recorder.kinds_for(self.name, self.thread)
         kind = self.kinds.pop()
-        return [self._root("host" if recorder.queue.full else kind)]
+        self.dealt += 1
+        return [self.root_of("host" if recorder.queue.full and kind in MEASURED else kind)]
 
-    def _root(self, kind: str) -> Root:
+    def root_of(self, kind: str) -> Root:
+        """The root of the lane's steps of one kind, made when the first one comes."""
         root = self.roots.get(kind)
         if root is None:
-            root = self.roots[kind] = self.track.recorder.new_root(self.track, kind)
+            root = self.roots[kind] = self.track.recorder.new_root(self, kind)
         return root
+
+    def number(self) -> int:
+        """The number of the step that begins now, from 0."""
+        return self.dealt - len(self.step.deck) - 1
+
+    def next_kind(self) -> str | None:
+        """The kind of the next step, where it has been dealt or chosen."""
+        if self.step.deck:
+            return next((kind for kind, root in self.roots.items() if root is self.step.deck[-1]), None)
+        return self.kinds[-1] if self.kinds else self.track.recorder.schedule.next_chosen()
+
+    def choose(self, kind: str, steps: int) -> None:
+        """Make the next steps steps of a kind."""
+        dealt = [self.step.deck, self.kinds]
+        for place in range(steps):
+            if place < len(self.step.deck):
+                self.step.deck[-1 - place] = self.root_of(kind)
+            elif place < sum(map(len, dealt)):
+                self.kinds[-1 - place + len(self.step.deck)] = kind
+            else:
+                self.track.recorder.schedule.choose(place - sum(map(len, dealt)), kind)
+
+
+def choose(track: Any, kind: str, steps: int) -> None:
+    """Make the next steps of the training steps of a kind.
+
+    Args:
+        track: that of the thread that opened the profile.
+        kind: the kind.
+        steps: how many.
+
+    Raises:
+        UsageError: on another thread.
+    """
+    if threading.get_ident() != track.owner:
+        raise UsageError("trace_steps is for the thread that opened the profile")
+    train = track.lanes.get("train")
+    if train is not None:
+        train.choose(kind, steps)
+        return
+    for place in range(steps):
+        track.recorder.schedule.choose(place, kind)
 
 
 class LaneContext:

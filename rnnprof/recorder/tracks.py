@@ -7,8 +7,8 @@ from typing import Any
 from rnnprof.errors import NestingError, UsageError
 from rnnprof.marks import Shadow, Stage, Track, chain
 from rnnprof.recorder.lanes import THREAD, LaneState, this_thread
+from rnnprof.recorder.own import own_time
 from rnnprof.recorder.steps import EventRoot, Step
-from rnnprof.stages import OWN
 
 MAX_LANES = 32
 
@@ -79,6 +79,8 @@ class LaneTrack(Track):
         self.polling = self.recorder.queue is not None and not self.beside
         if self._implicit and not self._around and self.lane.name == "setup":
             self._switch("train")
+        if self.lane.name == "train" and not self.beside and self.recorder.captures is not None:
+            self.recorder.captures.training_begins()
         step.deck.extend(self.lane.next_roots())
 
     def odd_end(self, step: Step, root: Any, failed: bool) -> None:
@@ -215,13 +217,8 @@ class LaneTrack(Track):
 
     def overdue(self, now: int) -> None:
         """Save; the time it takes is rnnprof's own stage, and no other's."""
-        self.recorder.save_now(self)
-        end = self.recorder.now()
-        own = self.lane.root.children.get(OWN)
-        if own is None:
-            own = self.lane.root.children[OWN] = Stage(self, OWN, self.lane.root, self.lane.root.clock)
-        own.tally.add(end - now)
-        self.shift(end - now, [stage for stage in chain(self.current) if stage.parent is not None])
+        with own_time(self, now):
+            self.recorder.save_now(self)
 
     def open_ns(self, state: LaneState, now: int) -> int | None:
         """How long the lane's open visit has lasted, without the lanes inside it; None if shut."""

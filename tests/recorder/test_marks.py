@@ -430,7 +430,7 @@ def test_many_short_threads_share_a_lane_and_leave_nothing(clock: FakeClock) -> 
             thread = threading.Thread(target=work)
             thread.start()
             thread.join()
-        assert len(prof._recorder._tracks) <= 65
+        assert len(prof._recorder.tracks) <= 65
     assert outside(prof.run, "thread Thread (work)") == {"work": (300, 0), "work/inner": (300, 0)}
 
 

@@ -1,0 +1,192 @@
+"""All that a profile captures beside its stages: torch.profiler's traces and cProfile's counts.
+
+Nothing is imported for what was not asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rnnprof.errors import UsageError
+from rnnprof.model import Json, Run
+from rnnprof.recorder.own import own_time
+from rnnprof.recorder.watched import Captured, Watcher, kinds
+from rnnprof.schedule import Schedule
+from rnnprof.traces.files import Files
+from rnnprof.traces.options import Tracing, tracing
+
+if TYPE_CHECKING:
+    from rnnprof.traces.cprofile_trace import FunctionTrace
+    from rnnprof.traces.torch_trace import TorchTrace
+
+FUNCTION_STEPS = 32
+"""Steps in which the functions of each stage are told apart."""
+FUNCTION_EVERY = 7
+"""One step in so many is one of them, so that nothing periodic in the loop always meets them."""
+
+
+class Capturing:
+    """What looks into a run while it is recorded; the recorder's `Captures`.
+
+    Args:
+        run: the run file, or None.
+        schedule: which steps are watched is added to it.
+        cprofile: whether cProfile counts the functions of the whole run.
+        trace: what torch.profiler watches; see `options.tracing`.
+
+    Raises:
+        UsageError: if an argument makes no sense, or there is no run file to write traces beside.
+    """
+
+    def __init__(self, run: Path | None, schedule: Schedule, cprofile: bool, trace: Any) -> None:
+        self._files = None if run is None else Files(run)
+        self._torch: TorchTrace | None = None
+        self._functions: FunctionTrace | None = None
+        self._training = self._stopped = False
+        self._asked = 0
+        options = tracing(trace)
+        numbers: tuple[int, ...] = ()
+        if options is not None:
+            numbers = options.numbers(schedule.warmup)
+            self._asked = len(numbers)
+            self._torch = self._torch_trace(options)
+        if cprofile:
+            self._functions = self._function_trace()
+        schedule.chosen.update(kinds(self._chosen(numbers, schedule.warmup)))
+        self._first = numbers[0] if numbers else 0
+
+    def _chosen(self, traced: tuple[int, ...], warmup: int) -> Iterable[tuple[Watcher, Iterable[int]]]:
+        if self._torch is not None:
+            yield self._torch, traced
+        if self._functions is not None:
+            first = warmup + len(traced)
+            yield self._functions, range(first, first + FUNCTION_STEPS * FUNCTION_EVERY, FUNCTION_EVERY)
+
+    def _torch_trace(self, options: Tracing) -> TorchTrace:
+        if self._files is None:
+            raise UsageError("traces are files beside the run file: give the profile a path")
+        from rnnprof.traces.torch_trace import TorchTrace
+
+        return TorchTrace(options, self._files)
+
+    def _function_trace(self) -> FunctionTrace:
+        if self._files is None:
+            raise UsageError("cProfile's statistics are files beside the run file: give the profile a path")
+        from rnnprof.traces.cprofile_trace import FunctionTrace
+
+        return FunctionTrace()
+
+    def ask(self, steps: int) -> str:
+        """Prepare for more steps to be traced.
+
+        Args:
+            steps: how many.
+
+        Returns:
+            The kind that they shall have.
+
+        Raises:
+            UsageError: if that is no number of steps, or there is no run file.
+        """
+        numbers = Tracing(steps).numbers(0)
+        if self._torch is None:
+            self._torch = self._torch_trace(Tracing())
+        self._asked += len(numbers)
+        return self._torch.kind
+
+    # ---- while the run is recorded ----------------------------------------------------------
+
+    def watcher(self, kind: str) -> Watcher | None:
+        """What looks into steps of that kind, or None."""
+        return next((one for one in (self._torch, self._functions) if one and one.kind == kind), None)
+
+    def start(self) -> None:
+        """The recording begins.
+
+        Raises:
+            UsageError: if cProfile cannot count, since another profiler does.
+        """
+        if self._files is not None:
+            self._files.clear()
+        if self._functions is not None:
+            self._functions.start()
+
+    def training_begins(self) -> None:
+        """The first step of the training is about to begin."""
+        if not self._training:
+            self._training = True
+            if self._functions is not None:
+                self._functions.loop_begins()
+
+    def found(self) -> Captured:
+        """What has been found so far."""
+        notes = list(self._notes())
+        functions = None
+        if self._functions is not None and self._files is not None:
+            if self._functions.stopped:
+                functions = self._functions.summary(
+                    self._files.relative(self._files.functions),
+                    self._files.relative(self._files.loop_functions),
+                )
+            if self._functions.replaced:
+                notes.append({"code": "cprofile_replaced"})
+        traces = () if self._torch is None else tuple(self._torch.traces)
+        return Captured(traces, functions, tuple(notes))
+
+    def _notes(self) -> Iterable[Json]:
+        if self._torch is None:
+            return
+        traced = sum(trace.steps for trace in self._torch.traces)
+        if self._torch.failure:
+            yield {"code": "trace_failed", "message": self._torch.failure}
+        elif self._stopped and 0 < traced < self._asked:
+            yield {"code": "trace_incomplete", "count": traced, "asked": self._asked}
+
+    # ---- at the end -------------------------------------------------------------------------
+
+    def stop(self, track: Any) -> None:
+        """The recording ends: write what is not written yet.
+
+        Args:
+            track: that of the thread that opened the profile.
+        """
+        self._stopped = True
+        if self._functions is not None:
+            self._functions.stop()
+        if self._torch is None and self._functions is None:
+            return
+        with own_time(track):
+            if self._torch is not None:
+                self._torch.pause()
+            if self._functions is not None and self._files is not None:
+                self._functions.save(self._files.functions, self._files.loop_functions)
+
+    def finish(self, run: Run) -> str | None:
+        """The run is saved: complete the folder of its traces.
+
+        Args:
+            run: the run.
+
+        Returns:
+            Why there is no trace, where one was asked for; otherwise None.
+        """
+        if self._torch is None:
+            return None
+        if self._torch.traces:
+            return None
+        lane = run.lane("train")
+        steps = sum(kind.wall.count for kind in lane.steps.values()) if lane is not None else 0
+        if self._torch.failure:
+            return self._torch.failure
+        if self._torch.begun:
+            return "no traced step ended well"
+        if not steps:
+            return "no step of a training loop was seen"
+        return f"the run ended after {steps} steps, and step {self._first + 1} was the first to be traced"
+
+    def disown(self) -> None:
+        """In a forked child: count nothing more."""
+        if self._functions is not None:
+            self._functions.stop()
