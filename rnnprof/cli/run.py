@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rnnprof.instrument.rules import Rule
     from rnnprof.instrument.target import Target
     from rnnprof.model import Run
+    from rnnprof.traces.options import Tracing
 
 DEEPEST = 8
 """Levels of a model's children that can be asked for."""
@@ -69,6 +70,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="one step in N is timed only at its ends; 0 for none",
     )
+    parser.add_argument(
+        "--cprofile",
+        action="store_true",
+        help="count Python's functions with cProfile, which slows the whole run",
+    )
+    parser.add_argument(
+        "--trace",
+        action="store_true",
+        help="watch a few steps with torch.profiler: three after the warmup, or those of --trace-steps",
+    )
+    parser.add_argument(
+        "--trace-steps",
+        metavar="N",
+        help="watch N steps after the warmup, or steps by number: 100-102 (the first one is 0)",
+    )
+    for name, what in (
+        ("record-shapes", "the shapes of operators' inputs"),
+        ("with-stack", "Python's calls and torch's modules, which is slow"),
+        ("profile-memory", "allocations"),
+    ):
+        parser.add_argument(f"--{name}", action="store_true", help=f"trace {what} as well")
     parser.add_argument("--no-report", action="store_true", help="save the run and print nothing about it")
     parser.add_argument("program", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     parser.add_argument(
@@ -131,7 +153,14 @@ def _measured(target: Target, rules: tuple[Rule, ...], args: argparse.Namespace)
     from rnnprof.instrument.measure import measure
     from rnnprof.profiler import profile
 
-    prof = profile(args.output, clock=args.clock, warmup=args.warmup, control_every=args.control_every)
+    prof = profile(
+        args.output,
+        clock=args.clock,
+        warmup=args.warmup,
+        control_every=args.control_every,
+        cprofile=args.cprofile,
+        trace=_tracing(args),
+    )
 
     def tell(outcome: Outcome) -> None:
         if not args.no_report:
@@ -144,6 +173,16 @@ def _measured(target: Target, rules: tuple[Rule, ...], args: argparse.Namespace)
             _say(f"rnnprof: the run is saved in {outcome.path}; `rnnprof report {given}` shows it again")
 
     return measure(target, prof, rules, args.depth, tell)
+
+
+def _tracing(args: argparse.Namespace) -> Tracing | None:
+    """What is to be traced; any option of a trace asks for one."""
+    from rnnprof.traces.options import DEFAULT_STEPS, Tracing, steps_in
+
+    options = {name: getattr(args, name) for name in ("record_shapes", "with_stack", "profile_memory")}
+    if not args.trace and args.trace_steps is None and not any(options.values()):
+        return None
+    return Tracing(DEFAULT_STEPS if args.trace_steps is None else steps_in(args.trace_steps), **options)
 
 
 def _report(run: Run) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rnnprof import active
-from rnnprof.errors import NestingError
+from rnnprof.errors import NestingError, TraceError
 from rnnprof.instrument import runtime
 from rnnprof.instrument.compiling import Compiling
 from rnnprof.instrument.explain import not_understood
@@ -78,6 +78,8 @@ def measure(
             prof.stop(ended)
         except NestingError as error:
             words.append(str(error))
+        except TraceError as error:
+            words.append(f"error: {error}")
         run: Run = prof.run
         if not active.boundaries:
             words.append(

@@ -106,7 +106,8 @@ class LaneTrack(Track):
             self.recorder.aborted += 1
         if step.outer.parent is not None:
             self.enclosed(step.outer, ns)
-        self.between_steps(root.start + ns)
+        # Not the step's end: a watcher may have worked since, and its time is counted already.
+        self.between_steps(self.recorder.now())
         if inside is not None and not failed:
             raise NestingError(
                 f"the step was closed while stage {inside.name!r} is still open: close the stage "

@@ -52,7 +52,7 @@ class Watcher(Protocol):
         """A stage is about to begin: its clock is read after this."""
 
     def leave(self, name: str) -> None:
-        """A stage has ended: its clock was read before this."""
+        """A stage is about to end: its clock is read after this."""
 
     def close(self, keep: bool) -> None:
         """A step has ended, and every stage in it: its clock was read before this.
@@ -156,10 +156,9 @@ class WatchedStage(Stage):
         track: Any = self.track
         if track.current is not self or track.closed or get_ident() != track.owner:
             return track.misplaced_exit(self, kind is not None)
-        try:
-            return super().__exit__(kind, value, traceback)
-        finally:
-            self.watcher.leave(self.name)
+        # First, as on entry: so a label is as long as the span, for what it costs cancels out.
+        self.watcher.leave(self.name)
+        return super().__exit__(kind, value, traceback)
 
 
 def paths(root: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

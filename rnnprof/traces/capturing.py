@@ -5,10 +5,12 @@ Nothing is imported for what was not asked for.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rnnprof import runfile
 from rnnprof.errors import UsageError
 from rnnprof.model import Json, Run
 from rnnprof.recorder.own import own_time
@@ -53,6 +55,10 @@ class Capturing:
             self._asked = len(numbers)
             self._torch = self._torch_trace(options)
         if cprofile:
+            if options is not None and options.with_stack and sys.version_info < (3, 12):
+                raise UsageError(
+                    "with_stack and cProfile exclude each other before Python 3.12: ask for one of them"
+                )
             self._functions = self._function_trace()
         schedule.chosen.update(kinds(self._chosen(numbers, schedule.warmup)))
         self._first = numbers[0] if numbers else 0
@@ -172,9 +178,10 @@ class Capturing:
         Returns:
             Why there is no trace, where one was asked for; otherwise None.
         """
-        if self._torch is None:
+        if self._torch is None or self._files is None:
             return None
         if self._torch.traces:
+            runfile.save(run, self._files.copy)
             return None
         lane = run.lane("train")
         steps = sum(kind.wall.count for kind in lane.steps.values()) if lane is not None else 0

@@ -17,11 +17,14 @@ class Files:
 
     Args:
         run: the run file; in a distributed job with the rank in its name, as ``run.rank3.json``.
-        rank: index of this process in a distributed job.
+        rank: index of this process in a distributed job; by default as in that name, or 0.
     """
 
-    def __init__(self, run: Path, rank: int = 0) -> None:
+    def __init__(self, run: Path, rank: int | None = None) -> None:
         self.run = run
+        named = re.search(r"\.rank(\d+)$", run.stem, re.ASCII)
+        if rank is None:
+            rank = int(named[1]) if named else 0
         self.rank = rank
         self._mark = f".rank{rank}" if run.stem.endswith(f".rank{rank}") else ""
         stem = run.stem.removesuffix(self._mark) if self._mark else run.stem

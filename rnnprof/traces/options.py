@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -71,3 +72,18 @@ def tracing(asked: Any) -> Tracing | None:
     if isinstance(asked, (int, range, list, tuple, set, frozenset)):
         return Tracing(asked)
     raise UsageError(f"trace is True, a number of steps, steps' numbers or a Tracing, not {asked!r}")
+
+
+def steps_in(words: str) -> int | range:
+    """Steps as they are given on a command line.
+
+    Args:
+        words: ``"3"`` for so many after the warmup, ``"100-102"`` for these.
+
+    Raises:
+        UsageError: if it is something else.
+    """
+    found = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", words.strip(), re.ASCII)
+    if found is None or (found[2] is not None and int(found[2]) < int(found[1])):
+        raise UsageError(f"--trace-steps {words}: give a number of steps, or two numbers such as 100-102")
+    return int(found[1]) if found[2] is None else range(int(found[1]), int(found[2]) + 1)

@@ -17,6 +17,9 @@ from rnnprof.traces import events, for_tensorboard, operators
 from rnnprof.traces.files import Files
 from rnnprof.traces.options import Tracing
 
+_LOG_LEVEL = "KINETO_LOG_LEVEL"
+"""Where Kineto, torch.profiler's library, is told how much to print on stderr; read when it starts."""
+
 
 class TorchTrace:
     """Looks into steps with torch.profiler; a `recorder.watched.Watcher`.
@@ -73,7 +76,11 @@ class TorchTrace:
 
     def leave(self, name: str) -> None:
         """Close the label of that name, and those left open in it."""
-        if any(name == one for one, _ in self._opened):
+        opened = self._opened
+        if opened and opened[-1][0] == name:
+            # Quickly: the stage has ended, and the label is to end with it.
+            opened.pop()[1].__exit__(None, None, None)
+        elif any(name == one for one, _ in opened):
             while self._close_last() != name:
                 pass
 
@@ -220,9 +227,15 @@ def _cheapest_label(torch: Any) -> Any:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """The program's own output stays as it was, whatever torch has to say of its profiler."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    level = os.environ.get(_LOG_LEVEL)
+    os.environ.setdefault(_LOG_LEVEL, "99")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        if level is None:
+            os.environ.pop(_LOG_LEVEL, None)
 
 
 def _words(error: Exception) -> str:

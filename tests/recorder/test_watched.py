@@ -97,11 +97,11 @@ def test_watched_steps_are_of_their_own_kind_and_the_watcher_hears_of_all() -> N
     with prof:
         loop(prof, clock, 6)
     assert in_steps(prof.run) == {"forward": (3, 180), "forward/rnn": (3, 150), "backward": (3, 300)}
-    # Watching a stage falls into the stage around it.
+    # What the watcher does first falls into the stage around, what it does last into the stage.
     assert in_steps(prof.run, "trace") == {
-        "forward": (3, 180 + 3 * 2 * COST),
-        "forward/rnn": (3, 150),
-        "backward": (3, 300),
+        "forward": (3, 180 + 3 * 3 * COST),
+        "forward/rnn": (3, 150 + 3 * COST),
+        "backward": (3, 300 + 3 * COST),
     }
     assert steps(prof.run).total_ns == 3 * 163
     inside = 6 * COST
@@ -150,9 +150,9 @@ def test_boundary_marks_in_a_watched_step() -> None:
                 clock.advance(13)
     assert in_steps(prof.run) == {"one": (2, 19), "one/inner": (1, 1), "two": (1, 7)}
     assert in_steps(prof.run, "trace") == {
-        "one": (2, 19 + 2 * COST),
-        "one/inner": (1, 1),
-        "two": (1, 7),
+        "one": (2, 19 + 3 * COST),
+        "one/inner": (1, 1 + COST),
+        "two": (1, 7 + COST),
     }
     assert watcher.told[:4] == ["open 0", "enter one", "enter inner", "leave inner"]
     assert watcher.told[4:] == ["leave one", "enter two", "leave two", "enter one", "close", "pause"]
@@ -210,7 +210,7 @@ def test_watched_steps_on_an_accelerator_are_timed_by_the_host() -> None:
     with prof:
         loop(prof, clock, 3)
     assert steps(prof.run, "event").count == 2
-    assert in_steps(prof.run, "trace")["backward"] == (1, 100)
+    assert in_steps(prof.run, "trace")["backward"] == (1, 100 + COST)
     assert watcher.told[0] == "open 1"
     assert watcher.told[-1] == "pause"
 
@@ -263,3 +263,15 @@ def test_it_is_the_native_clock_that_times_watched_steps(tmp_path: Path) -> None
         assert active.current() is prof
     found = steps(prof.run, "trace")
     assert 0 < found.total_ns < prof.run.wall_ns
+
+
+def test_a_save_after_a_watched_step_counts_no_time_twice(tmp_path: Path) -> None:
+    clock = FakeClock()
+    watcher = FakeWatcher(clock)
+    schedule = Schedule(warmup=0, control_every=0, chosen=dict.fromkeys(range(5), "trace"))
+    prof = rnnprof.profile(None)
+    prof._recorder = Recorder(tmp_path / "run.json", clock, schedule, 1e-9, None, FakeCaptures(watcher))
+    with prof:
+        loop(prof, clock, 5)
+    train = lane(prof.run, "train")
+    assert train.series.total_ns == train.steps_ns + outside(prof.run, "train")["rnnprof"][1]

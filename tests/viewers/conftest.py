@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+HERE = Path(__file__).parent
 
 
 class Browser:
@@ -92,3 +97,25 @@ def browser(_driver: Any) -> Iterator[Browser]:
         _driver.get_log(log)
     yield Browser(_driver)
     _driver.get("about:blank")
+
+
+@pytest.fixture(scope="session")
+def traced_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run file of a small LSTM's training, with all traces beside it."""
+    folder = tmp_path_factory.mktemp("traced")
+    command = [sys.executable, "-m", "rnnprof", "run", "-o", "run.json", "--no-report", "--cprofile"]
+    command += ["--trace", "--record-shapes", "--profile-memory", str(HERE / "tiny_lstm.py")]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    return folder / "run.json"
+
+
+@pytest.fixture(scope="session")
+def run_with_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run file of the same training, its trace with Python's calls and torch's modules."""
+    folder = tmp_path_factory.mktemp("modules")
+    command = [sys.executable, "-m", "rnnprof", "run", "-o", "run.json", "--no-report"]
+    command += ["--with-stack", str(HERE / "tiny_lstm.py")]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    return folder / "run.json"
