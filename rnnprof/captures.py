@@ -148,7 +148,7 @@ class Functions:
 
     Args:
         file: statistics of the whole run, relative to the run file's folder.
-        loop_file: the same from the first step on, the set-up left out.
+        loop_file: the same from the first step on, the set-up left out; empty where there was none.
         setup_ns: summed own time of all functions before the first step.
         loop_ns: the same from the first step on.
         setup: functions before the first step, by own time, longest first.

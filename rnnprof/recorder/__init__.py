@@ -16,6 +16,7 @@ from rnnprof.recorder import snapshot
 from rnnprof.recorder.events import EventQueue
 from rnnprof.recorder.lanes import LaneState, name_of_thread
 from rnnprof.recorder.notes import notes
+from rnnprof.recorder.own import own_time
 from rnnprof.recorder.steps import EventRoot, Root
 from rnnprof.recorder.tracks import LaneTrack
 from rnnprof.recorder.watched import Captured, Captures, WatchedRoot
@@ -53,6 +54,7 @@ class Recorder:
         self.path = path
         self.schedule = schedule
         self.captures = captures
+        self._training = False
         self.aborted = 0
         self.queue: EventQueue | None = None
         self._asked = clock if isinstance(clock, str) else clock.name
@@ -113,6 +115,13 @@ class Recorder:
             self.schedule = self.schedule.timed_as("sync")
         # Stages outside steps are rare enough to synchronize at both ends.
         self._sync = SyncClock(self._device, self._host)
+
+    def training_begins(self, track: LaneTrack) -> None:
+        """Tell who looks into the run, at the first step of the training."""
+        if self.captures is not None and not self._training:
+            self._training = True
+            with own_time(track):
+                self.captures.training_begins()
 
     def kinds_for(self, lane: str, thread: bool) -> list[str]:
         """The kinds of the next steps in a lane: only training has warmup and control."""

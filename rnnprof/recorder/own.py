@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import Any
 
 from rnnprof.marks import Stage, chain
 from rnnprof.stages import OWN
 
 
-@contextlib.contextmanager
-def own_time(track: Any, since: int | None = None) -> Iterator[None]:
-    """Outside steps, count time as rnnprof's own stage and no other's.
+class own_time:
+    """Outside steps, count time as rnnprof's own stage and no other's; a context manager.
+
+    It is no generator: what that calls would be counted by cProfile as the program's.
 
     Args:
         track: the thread's track.
         since: when it began, in the host's nanoseconds, if that was before now.
     """
-    now = track.recorder.now
-    began = now() if since is None else since
-    try:
-        yield
-    finally:
-        ns = now() - began
+
+    __slots__ = ("_since", "_track")
+
+    def __init__(self, track: Any, since: int | None = None) -> None:
+        self._track = track
+        self._since = track.recorder.now() if since is None else since
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *error: object) -> None:
+        track = self._track
+        ns = track.recorder.now() - self._since
         root = track.lane.root
         own = root.children.get(OWN)
         if own is None:

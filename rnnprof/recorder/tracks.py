@@ -79,8 +79,8 @@ class LaneTrack(Track):
         self.polling = self.recorder.queue is not None and not self.beside
         if self._implicit and not self._around and self.lane.name == "setup":
             self._switch("train")
-        if self.lane.name == "train" and not self.beside and self.recorder.captures is not None:
-            self.recorder.captures.training_begins()
+        if self.lane.name == "train" and not self.beside:
+            self.recorder.training_begins(self)
         step.deck.extend(self.lane.next_roots())
 
     def odd_end(self, step: Step, root: Any, failed: bool) -> None:

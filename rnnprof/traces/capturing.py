@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rnnprof.traces.cprofile_trace import FunctionTrace
     from rnnprof.traces.torch_trace import TorchTrace
 
-FUNCTION_STEPS = 32
+FUNCTION_STEPS = 16
 """Steps in which the functions of each stage are told apart."""
 FUNCTION_EVERY = 7
 """One step in so many is one of them, so that nothing periodic in the loop always meets them."""
@@ -46,7 +46,7 @@ class Capturing:
         self._files = None if run is None else Files(run)
         self._torch: TorchTrace | None = None
         self._functions: FunctionTrace | None = None
-        self._training = self._stopped = False
+        self._stopped = False
         self._asked = 0
         options = tracing(trace)
         numbers: tuple[int, ...] = ()
@@ -121,10 +121,8 @@ class Capturing:
 
     def training_begins(self) -> None:
         """The first step of the training is about to begin."""
-        if not self._training:
-            self._training = True
-            if self._functions is not None:
-                self._functions.loop_begins()
+        if self._functions is not None:
+            self._functions.loop_begins()
 
     def found(self) -> Captured:
         """What has been found so far."""
@@ -133,8 +131,10 @@ class Capturing:
         if self._functions is not None and self._files is not None:
             if self._functions.stopped:
                 functions = self._functions.summary(
-                    self._files.relative(self._files.functions),
-                    self._files.relative(self._files.loop_functions),
+                    *(
+                        self._files.relative(file) if file.exists() else ""
+                        for file in (self._files.functions, self._files.loop_functions)
+                    )
                 )
             if self._functions.replaced:
                 notes.append({"code": "cprofile_replaced"})

@@ -17,6 +17,8 @@ from rnnprof.traces import events, for_tensorboard, operators
 from rnnprof.traces.files import Files
 from rnnprof.traces.options import Tracing
 
+MARK = "rnnprof/"
+"""How the names of our labels begin until the trace is written: a stage may have an operator's name."""
 _LOG_LEVEL = "KINETO_LOG_LEVEL"
 """Where Kineto, torch.profiler's library, is told how much to print on stderr; read when it starts."""
 
@@ -70,7 +72,7 @@ class TorchTrace:
             return
         label = self._labels.get(name)
         if label is None:
-            label = self._labels[name] = self._label(name)
+            label = self._labels[name] = self._label(MARK + name)
         label.__enter__()
         self._opened.append((name, label))
 
@@ -180,8 +182,7 @@ class TorchTrace:
     def _write(self, profiler: Any) -> Trace:
         self._files.folder.mkdir(exist_ok=True)
         raw = self._files.steps(self._kept[0], self._kept[-1])
-        data = _exported(profiler, raw)
-        size = raw.stat().st_size
+        data, size = _exported(profiler, raw)
         paths, steps = tuple(self.paths()), tuple(self._kept)
         found = operators.summarise(data, paths, steps)
         fit = for_tensorboard.fit(data, paths, steps)
@@ -204,18 +205,17 @@ def _nothing() -> None:
     return None
 
 
-def _exported(profiler: Any, file: Path) -> Json:
-    """Write torch.profiler's own trace, whole or not at all, and read it again."""
+def _exported(profiler: Any, file: Path) -> tuple[Json, int]:
+    """Write torch.profiler's own trace, whole or not at all, with the labels under their own names."""
     temporary = file.with_name(f".{os.getpid()}.{file.name}")
     try:
         with _quiet():
             profiler.export_chrome_trace(str(temporary))
-        data = events.read(temporary)
-        os.replace(temporary, file)
+        data = events.take_marks(events.read(temporary), MARK)
+        return data, events.write(file, data)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
-    return data
 
 
 def _cheapest_label(torch: Any) -> Any:

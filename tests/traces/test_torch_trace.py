@@ -39,13 +39,8 @@ def loop(prof: Any, steps: int, size: int = 24) -> torch.Tensor:
 def labels(run: Run, file: Path, number: int = 0) -> list[tuple[str, int]]:
     """The labels of a trace in their order, each with how deep it lies."""
     data = events.read(file.parent / run.traces[number].file)
-    # The cheap label is an operator to Kineto, the public one an annotation.
-    found = [
-        one
-        for one in data["traceEvents"]
-        if one.get("cat") in ("cpu_op", "user_annotation")
-        and (one["name"] in STAGES or one["name"].startswith("ProfilerStep#"))
-    ]
+    found = [one for one in data["traceEvents"] if one.get("cat") == "user_annotation"]
+    found = [one for one in found if not one["name"].startswith("autograd::")]
     found.sort(key=lambda one: (one["ts"], -one["dur"]))
     ends: list[float] = []
     deep = []
@@ -266,3 +261,14 @@ def test_the_public_label_where_the_cheap_one_is_missing(
         loop(prof, 2)
     run = rnnprof.load(file)
     assert [name for name, _ in labels(run, file)] == ["ProfilerStep#0", *STAGES]
+
+
+def test_a_stage_named_like_an_operator(tmp_path: Path) -> None:
+    file = tmp_path / "run.json"
+    with rnnprof.profile(file, trace=1, warmup=0) as prof:
+        with prof.step():
+            with prof.stage("aten::tanh"):
+                torch.tanh(torch.tanh(torch.ones(3)))
+    (trace,) = rnnprof.load(file).traces
+    assert [(stage.path, stage.calls) for stage in trace.stages] == [((), 1), (("aten::tanh",), 1)]
+    assert {one.name: one.calls for one in trace.stages[1].operators}["aten::tanh"] == 2
