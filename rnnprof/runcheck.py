@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import fields
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from rnnprof.captures import Function, Functions, Kernel, Operator, StageFunctions, Trace, TracedStage
 from rnnprof.errors import RunFileError
 from rnnprof.model import Json
 from rnnprof.runlayout import FORMAT, VERSION
@@ -15,6 +18,15 @@ from rnnprof.units import visible
 
 DEEPEST = 80
 """Levels of stages, or of what the environment and the notes hold; a recorder stops at 64."""
+
+COUNTED = frozenset(
+    field.name
+    for kind in (Trace, TracedStage, Operator, Kernel, Functions, StageFunctions, Function)
+    for field in fields(kind)
+    if field.type == "int"
+)
+PARTS = ("stages", "operators", "kernels", "functions", "setup", "loop")
+"""Keys of the captures that hold whole numbers, and those that hold parts."""
 
 LONGEST = 200
 """Characters of a path or of a fault in a message."""
@@ -25,6 +37,13 @@ def schema() -> Json:
     text = resources.files("rnnprof").joinpath("run.schema.json").read_text(encoding="utf-8")
     found: Json = json.loads(text)
     return found
+
+
+@lru_cache(maxsize=1)
+def _validator() -> Any:
+    import fastjsonschema
+
+    return fastjsonschema.compile(schema(), use_default=False)
 
 
 def shown(words: object) -> str:
@@ -63,7 +82,7 @@ def check(data: Any, path: Path) -> None:
     import fastjsonschema
 
     try:
-        fastjsonschema.compile(schema(), use_default=False)(data)
+        _validator()(data)
         _agree(data)
     except fastjsonschema.JsonSchemaValueException as error:
         where = error.message if len(error.message) < LONGEST else f"{error.name} breaks rule {error.rule!r}"
@@ -91,6 +110,14 @@ def _agree(data: Json) -> None:
         names.add(lane["name"])
         # A thread's steps may go on while another thread saves: what was counted may be torn.
         _agree_lane(lane, torn=data["ended"] == "running")
+    for trace in data.get("traces", ()):
+        where = f"the trace from step {trace['first_step']}"
+        _agree_capture(trace, where)
+        _inside(trace["file"])
+    if "functions" in data:
+        _agree_capture(data["functions"], "the functions")
+        _inside(data["functions"]["file"])
+        _inside(data["functions"]["loop_file"])
 
 
 def _agree_lane(lane: Json, torn: bool) -> None:
@@ -129,6 +156,27 @@ def _agree_stage(stage: Json, above: str, buckets: int | None, level: int = 1) -
         _whole_timeline(timeline, where)
     for child in stage.get("stages", ()):
         _agree_stage(child, where, buckets, level + 1)
+
+
+def _agree_capture(found: Json, where: str) -> None:
+    """What a trace, or a part of one, says of itself; keys of a newer version may be anything."""
+    _whole([value for key, value in found.items() if key in COUNTED], where)
+    if found.get("primitive_calls", 0) > found.get("calls", 0):
+        raise _Disagreement(f"a function of {where} has more primitive calls than calls")
+    paths = set()
+    for part in (part for key in PARTS for part in found.get(key, ())):
+        _agree_capture(part, where)
+        if "path" in part:
+            if tuple(part["path"]) in paths:
+                raise _Disagreement(f"{where} has the stage {'/'.join(part['path'])!r} twice")
+            paths.add(tuple(part["path"]))
+
+
+def _inside(file: str) -> None:
+    """A viewer opens the file that a run names: it lies beside the run, or below."""
+    parts = file.replace("\\", "/").split("/")
+    if (not parts[0] and len(parts) > 1) or parts[0][1:2] == ":" or ".." in parts or "\0" in file:
+        raise _Disagreement(f"its trace {file!r} does not lie in the run's folder")
 
 
 def _agree_series(series: Json, where: str) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 MEASURED = ("event", "sync", "host")
 """The kinds of step that measure stages, the most trustworthy first."""
 
+LEFT_OUT = ("warmup", "control", "cprofile", "trace")
+"""The other kinds. Each is shown only where there are no better ones, the first of them first."""
+
 OTHER = "other"
 """The remainder of a step, lane or run: time that no stage claims."""
 

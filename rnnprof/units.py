@@ -48,6 +48,14 @@ def count(number: float) -> str:
     return f"{number:,.0f}"
 
 
+def size(number: int) -> str:
+    """Write a number of bytes with three significant digits and its unit: ``1.21 MiB``."""
+    for limit, unit in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
+        if number >= limit:
+            return f"{significant(number / limit)} {unit}"
+    return f"{count(number)} bytes"
+
+
 def tenths(shares: Sequence[float], total: int | None = None) -> list[int]:
     """Round shares to tenths of a percent that add to what the exact shares add to.
 

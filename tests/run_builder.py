@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from rnnprof import histogram
 from rnnprof.model import Lane, Run, Series, Stage, Steps, Timeline
+from rnnprof.stages import LEFT_OUT, MEASURED
+from tests import capture_builder
 
 Path = tuple[str, ...]
 Step = Mapping[Path, Sequence[int]]
@@ -216,9 +218,7 @@ def step_groups(draw: st.DrawFn, kind: str) -> Steps:
 @st.composite
 def lanes(draw: st.DrawFn, name: str, thread: bool = False) -> Lane:
     """An arbitrary lane: stages outside steps, steps of some kinds, and unclaimed time."""
-    kinds = draw(
-        st.lists(st.sampled_from(("warmup", "control", "host", "sync", "event")), max_size=3, unique=True)
-    )
+    kinds = draw(st.lists(st.sampled_from((*MEASURED, *LEFT_OUT)), max_size=3, unique=True))
     steps = {kind: draw(step_groups(kind)) for kind in kinds}
     # Outside steps there is one big "step" of stages and no timeline.
     outside = [_bare(stage) for stage in draw(step_groups("host")).stages] if draw(st.booleans()) else []
@@ -232,7 +232,9 @@ def runs(draw: st.DrawFn) -> Run:
     main = [draw(lanes(name)) for name in names]
     beside = [draw(lanes("Thread-1", True))] if draw(st.booleans()) else []
     ended = draw(st.sampled_from(("finished", "running", "KeyboardInterrupt")))
-    return run_of([*main, *beside], ended=ended, clock=draw(st.sampled_from(("auto", "event"))))
+    clock = draw(st.sampled_from(("auto", "event")))
+    captures: dict[str, Any] = draw(st.just({}) | capture_builder.captures([*draw(paths()), ()]))
+    return run_of([*main, *beside], ended=ended, clock=clock, **captures)
 
 
 def _bare(stage: Stage) -> Stage:

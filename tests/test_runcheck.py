@@ -71,3 +71,85 @@ def test_a_message_is_one_short_clean_line(tmp_path: Path, lanes: list[Any]) -> 
     message = refused(tmp_path, changed(lanes=lanes))
     assert message.isprintable()
     assert len(message) < 250
+
+
+FUNCTION = {
+    "file": "a.py",
+    "line": 1,
+    "name": "f",
+    "calls": 2,
+    "primitive_calls": 2,
+    "own_ns": 3,
+    "total_ns": 4,
+}
+FUNCTIONS = {"file": "run.prof", "loop_file": "run.loop.prof", "setup_ns": 0, "loop_ns": 3}
+TRACED = {"path": ["a"], "calls": 1, "total_ns": 5}
+TRACE = {"first_step": 5, "steps": 2, "total_ns": 9, "file": "run.trace/a.json.gz", "bytes": 3}
+
+
+def with_trace(**changes: Any) -> bytes:
+    return changed(traces=[{**TRACE, **changes}])
+
+
+def with_functions(**changes: Any) -> bytes:
+    return changed(functions={**FUNCTIONS, **changes})
+
+
+OPERATOR = {"name": "aten::mm", "calls": 1, "self_ns": 1}
+NOT_WHOLE = "a number of the trace from step 5 is not written as an integer"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (with_trace(steps=2.0), NOT_WHOLE),
+        (with_trace(bytes=True), "run.traces[0].bytes must be integer"),
+        (with_trace(stages=[{**TRACED, "calls": 1.0}]), NOT_WHOLE),
+        (with_trace(stages=[{**TRACED, "operators": [{**OPERATOR, "device_ns": 0.0}]}]), NOT_WHOLE),
+        (
+            with_trace(stages=[{**TRACED, "kernels": [{"name": "k", "calls": 1, "device_ns": 1.0}]}]),
+            NOT_WHOLE,
+        ),
+        (with_trace(stages=[TRACED, TRACED]), "the trace from step 5 has the stage 'a' twice"),
+        (with_trace(steps=-1), "run.traces[0].steps must be bigger than or equal to 0"),
+        (
+            with_trace(total_ns=2**63),
+            "run.traces[0].total_ns must be smaller than or equal to 9223372036854775807",
+        ),
+        (with_trace(device=1), "run.traces[0].device must be boolean"),
+        (with_trace(stages=[{**TRACED, "path": "a"}]), "run.traces[0].stages[0].path must be array"),
+        (with_functions(loop_ns=3.0), "a number of the functions is not written as an integer"),
+        (
+            with_functions(loop=[{**FUNCTION, "line": 1.0}]),
+            "a number of the functions is not written as an integer",
+        ),
+        (
+            with_functions(setup=[{**FUNCTION, "primitive_calls": 3}]),
+            "a function of the functions has more primitive calls than calls",
+        ),
+        (
+            with_functions(stages=[{"path": [], "own_ns": 1, "functions": []}] * 2),
+            "the functions has the stage '' twice",
+        ),
+        (with_functions(file=None), "run.functions.file must be string"),
+        (changed(functions=None), "run.functions must be object"),
+        *(
+            (with_trace(file=file), f"its trace {file!r} does not lie in the run's folder")
+            for file in ("/etc/passwd", "../x", "a/../../x", "C:\\x", "\\\\host\\x", "a\0b", "..")
+        ),
+        (with_functions(loop_file="/x"), "its trace '/x' does not lie in the run's folder"),
+    ],
+)
+def test_broken_captures(tmp_path: Path, content: bytes, message: str) -> None:
+    assert refused(tmp_path, content) == f"is no valid run: {message}"
+
+
+def test_captures_with_keys_of_a_newer_version(tmp_path: Path) -> None:
+    newer = {"later": 1.5}
+    trace = {**TRACE, **newer, "stages": [{**TRACED, **newer, "operators": [{**OPERATOR, **newer}]}]}
+    functions = {**FUNCTIONS, **newer, "file": "", "loop": [{**FUNCTION, **newer}]}
+    (tmp_path / "run.json").write_bytes(changed(traces=[trace], functions=functions))
+    run = rnnprof.load(tmp_path / "run.json")
+    assert run.traces[0].stages[0].operators[0].name == "aten::mm"
+    assert run.functions is not None
+    assert run.functions.loop[0].calls == 2

@@ -25,7 +25,7 @@ def example() -> Run:
 
 
 @given(runs())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_load_gives_what_was_saved(tmp_path: Path, run: Run) -> None:
     path = tmp_path / "run.json"
     rnnprof.save(run, path)
@@ -33,6 +33,7 @@ def test_load_gives_what_was_saved(tmp_path: Path, run: Run) -> None:
 
 
 @given(runs())
+@settings(deadline=None)
 def test_what_is_saved_fits_the_published_schema(run: Run) -> None:
     jsonschema = pytest.importorskip("jsonschema")
     jsonschema.Draft7Validator(runcheck.schema()).validate(json.loads(json.dumps(runlayout.to_json(run))))

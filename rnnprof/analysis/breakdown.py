@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from rnnprof.analysis import stats
+from rnnprof.analysis.agreement import agree
+from rnnprof.analysis.functions import functions
 from rnnprof.analysis.notes import lane_notes, saved_notes
 from rnnprof.analysis.perturbation import perturbation, unknown
 from rnnprof.analysis.result import Breakdown, LaneRow, StageRow, StepSummary
 from rnnprof.analysis.rounding import print_shares
 from rnnprof.analysis.rows import Divided, divide, interval_of
+from rnnprof.analysis.traced import window
 from rnnprof.errors import UsageError
 from rnnprof.model import Run
 
@@ -45,6 +48,8 @@ def breakdown(run: Run, by: str = "step") -> Breakdown:
     rows = [row for each in divided for row in _with_shares(each, by, run_ns, each is main)]
     stages, lanes = print_shares(rows, [_lane_row(each, run_ns) for each in divided], by)
     steps = {each.lane.name: _summary(each) for each in divided if each.kind}
+    agreed = agree(run)
+    apart = [agreed.sentence] if agreed and not agreed.agrees else []
     return Breakdown(
         by=by,
         run_ns=run_ns,
@@ -53,11 +58,14 @@ def breakdown(run: Run, by: str = "step") -> Breakdown:
         steps=steps,
         step=steps[main.lane.name] if main else None,
         perturbation=perturbation(main.lane.steps, main.kind) if main else unknown(0, 0, "no steps"),
-        notes=(*notes, *lane_notes(divided, by)),
+        notes=(*notes, *lane_notes(divided, by), *apart),
         environment=run.environment,
         created=run.created,
         ended=run.ended,
         clock=run.clock,
+        functions=functions(run.functions) if run.functions else None,
+        traces=tuple(map(window, run.traces)),
+        agreement=agreed,
     )
 
 

@@ -8,6 +8,7 @@ from rnnprof import units
 from rnnprof.analysis.rows import Divided
 from rnnprof.analysis.stats import MIN_BUCKETS
 from rnnprof.model import Json, Run, walk
+from rnnprof.stages import LEFT_OUT
 
 CODES = {
     "aborted_steps": "Steps that an exception ended, left out: {count}.",
@@ -18,8 +19,21 @@ CODES = {
     "open_at_end": "Still open when the run was saved: {stages}.",
     "python_marks": "The compiled part of rnnprof is missing: stage marks cost more than they need to.",
     "no_step": "The program marked no step.",
+    "cprofile_on": "cProfile slowed the whole run, Python calls most, so that shares lean to stages with "
+    "many calls: for the shares, run again without it.",
+    "cprofile_replaced": "The program started a profiler of its own: cProfile's figures end there.",
+    "trace_incomplete": "Only {count} of {asked} steps were traced: the run ended.",
+    "trace_failed": "torch.profiler failed: {message}.",
 }
 """What each code in a run's notes means; a sentence may use the note's other values."""
+
+LEAVING_OUT = {
+    "warmup": "{} warmup step{} left out.",
+    "control": "{} control step{} left out (timed only at their two ends).",
+    "trace": "{} step{} traced by torch.profiler left out.",
+    "cprofile": "{} step{} watched by cProfile, stage by stage, left out.",
+}
+"""What is said of each kind of step that is no measurement: how many, and the plural's s."""
 
 
 def saved_notes(run: Run) -> list[str]:
@@ -38,7 +52,10 @@ def saved_notes(run: Run) -> list[str]:
         notes.append(f"The run was ended by {run.ended}; everything up to then is shown.")
     if run.world_size > 1:
         notes.append(f"This is rank {run.rank} of {run.world_size} processes.")
-    return notes + [_sentence(note) for note in run.notes]
+    saved = list(run.notes)
+    if run.functions is not None and not any(note.get("code") == "cprofile_on" for note in saved):
+        saved.append({"code": "cprofile_on"})
+    return notes + [_sentence(note) for note in saved]
 
 
 def lane_notes(divided: Sequence[Divided], by: str) -> list[str]:
@@ -52,15 +69,15 @@ def lane_notes(divided: Sequence[Divided], by: str) -> list[str]:
         One sentence for each thing to know.
     """
     notes = []
-    for kind, why in (("warmup", ""), ("control", " (timed only at their two ends)")):
+    for kind, words in LEAVING_OUT.items():
         number = sum(_steps(each, kind) for each in divided if each.kind != kind)
         if number:
-            notes.append(f"{units.count(number)} {kind} step{'s' * (number > 1)} left out{why}.")
+            notes.append(words.format(f"{units.count(number)}", "s" * (number > 1)))
     if by == "run" and any(len(each.lane.steps) > 1 for each in divided):
         notes.append("In the time of the run, every kind of step is divided like the kind shown.")
     for each in divided:
         name = each.lane.name
-        if each.kind in ("warmup", "control"):
+        if each.kind in LEFT_OUT:
             notes.append(f"Only {each.kind} steps exist in {name}: they are shown.")
         if 0 < each.shown.series.count < MIN_BUCKETS:
             notes.append(f"Fewer than {MIN_BUCKETS} {each.kind} steps in {name}: no confidence intervals.")

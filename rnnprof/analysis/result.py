@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from rnnprof.analysis.agreement import Agreement
+from rnnprof.analysis.captured import FunctionReport, TraceReport
 from rnnprof.model import Json
 
 Interval = tuple[float, float]
@@ -178,6 +180,9 @@ class Breakdown:
         notes: sentences on what a reader should know before trusting the numbers.
         environment: the run's environment.
         created, ended, clock: as in the run.
+        functions: what cProfile saw, or None where it did not run.
+        traces: what torch.profiler saw, window by window.
+        agreement: whether the traces tell the same as the stage marks, or None without both.
     """
 
     by: str
@@ -192,3 +197,6 @@ class Breakdown:
     created: str = ""
     ended: str = "finished"
     clock: str = "host"
+    functions: FunctionReport | None = None
+    traces: tuple[TraceReport, ...] = ()
+    agreement: Agreement | None = None

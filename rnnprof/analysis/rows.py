@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from rnnprof.analysis import stats
 from rnnprof.analysis.result import Interval, StageRow
 from rnnprof.model import Lane, Stage, Steps, Timeline
-from rnnprof.stages import MEASURED, OTHER
+from rnnprof.stages import LEFT_OUT, MEASURED, OTHER
 
 
 @dataclass(frozen=True)
@@ -65,14 +65,10 @@ def divide(lane: Lane) -> Divided:
         lane: the lane.
 
     Returns:
-        Its rows. Steps are those of the most trustworthy measured kind; warmup, then control steps,
-        are shown only where there are no others.
+        Its rows. Steps are those of the most trustworthy measured kind; warmup, then control and
+        traced steps, are shown only where there are no others.
     """
-    kinds = [
-        kind
-        for kind in (*MEASURED, "warmup", "control")
-        if kind in lane.steps and lane.steps[kind].series.count
-    ]
+    kinds = [kind for kind in (*MEASURED, *LEFT_OUT) if kind in lane.steps and lane.steps[kind].series.count]
     kind = kinds[0] if kinds else ""
     shown = lane.steps[kind] if kind else Steps()
     steps_ns = lane.steps_ns if kind else 0

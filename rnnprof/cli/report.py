@@ -14,11 +14,14 @@ from rnnprof.analysis.breakdown import breakdown
 from rnnprof.analysis.result import Breakdown
 from rnnprof.errors import UsageError
 from rnnprof.renderers.table.model import ASCII, NARROWEST
+from rnnprof.renderers.table.page import PARTS
 
 WIDTH = 80
 """Width of a report that does not go to a terminal."""
 
 TABLES = ("text", "markdown", "csv", "json")
+PARTED = ("text", "markdown", "csv")
+"""The formats that can show one part alone."""
 FLOWCHARTS = ("dot", "svg", "tikz", "mermaid")
 ENDINGS = {
     ".txt": "text",
@@ -49,6 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--by", choices=("step", "run"), help="what 100 %% is; default: step for tables, run for flowcharts"
+    )
+    parser.add_argument(
+        "--only", choices=PARTS, help="only this part; default: all that the run has, in CSV the stages"
     )
     parser.add_argument(
         "--width", type=int, metavar="N", help="columns of a text report; default: the terminal's"
@@ -82,14 +88,16 @@ def run(args: argparse.Namespace) -> int:
     result = breakdown(recorded, args.by or ("run" if form in FLOWCHARTS else "step"))
     if result.run_ns == 0 and result.step is None:
         raise UsageError(f"{args.file}: the run holds no time yet")
+    _check_part(args, form, result)
     if args.output is not None:
         runfile.write_atomically(
-            args.output, _render(result, form, args.width or WIDTH, args.color == "always", False)
+            args.output,
+            _render(result, form, args.only or "", args.width or WIDTH, args.color == "always", False),
         )
         return 0
     width = args.width or width_of(sys.stdout)
     color = args.color == "always" or (args.color == "auto" and shows_color(sys.stdout))
-    say(_render(result, form, width, color, not can_print(sys.stdout)))
+    say(_render(result, form, args.only or "", width, color, not can_print(sys.stdout)))
     return 0
 
 
@@ -151,7 +159,17 @@ def can_print(stream: TextIO, words: str = NOT_ASCII) -> bool:
     return True
 
 
-def _render(result: Breakdown, form: str, width: int, color: bool, ascii_only: bool) -> str:
+def _check_part(args: argparse.Namespace, form: str, result: Breakdown) -> None:
+    """Raise UsageError where the part that was asked for cannot be shown."""
+    if args.only and form not in PARTED:
+        raise UsageError(f"--only is for {', '.join(PARTED)}: leave it out with --format {form}")
+    if args.only == "functions" and result.functions is None:
+        raise UsageError(f"{args.file}: the run has no functions: record it with --cprofile")
+    if args.only == "operators" and not result.traces:
+        raise UsageError(f"{args.file}: the run has no operators: record it with --trace")
+
+
+def _render(result: Breakdown, form: str, only: str, width: int, color: bool, ascii_only: bool) -> str:
     """The report in one format; each renderer is loaded only where it is needed."""
     if form == "json":
         from rnnprof.renderers import json_report
@@ -164,10 +182,10 @@ def _render(result: Breakdown, form: str, width: int, color: bool, ascii_only: b
     from rnnprof.renderers import table
 
     if form == "markdown":
-        return table.markdown(result)
+        return table.markdown(result, only)
     if form == "csv":
-        return table.csv(result)
-    return table.text(result, width, color, ascii_only)
+        return table.csv(result, only)
+    return table.text(result, width, color, ascii_only, only)
 
 
 def _form_of(output: Path | None) -> str:

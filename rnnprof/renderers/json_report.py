@@ -17,10 +17,21 @@ Keys of the object:
     perturbation: ``ratio``, ``interval``, ``measured``, ``control``, ``reason``, ``sentence``.
     notes: list of sentences.
     environment: as in the run.
+    functions: only where cProfile ran: ``file``, ``loop_file``, ``steps``, and the tables ``loop``,
+        ``setup`` and ``stages`` (a list), each with ``path``, ``own_ns``, ``own_per_step_ns``,
+        ``share``, ``percent``, ``functions``, ``shown`` (how many a short table shows) and
+        ``unshown`` (the others together).
+    traces: only where torch.profiler ran: list of windows with ``first_step``, ``last_step``,
+        ``steps``, ``step_ns``, ``file``, ``bytes``, ``device``, ``shapes``, ``stack``, ``memory``,
+        ``total`` (what the device did in all stages, or null) and ``stages``, each with its
+        ``operators`` (the time in none of them is there as ``remainder``) and its ``device``, which
+        is null without one.
+    agreement: only with traces: ``agrees``, ``sentence``, ``stages`` (each with ``path``,
+        ``traced_ns``, ``marked_ns``, ``ratio``, ``share``).
 
 Intervals are ``[low, high]`` at 95 %. Shares are fractions. What is not known is null; so are
 ``percent`` and ``total_percent`` where there is no share. The meaning of each number is in
-`rnnprof.analysis.result`.
+`rnnprof.analysis.result`, `rnnprof.analysis.captured` and `rnnprof.analysis.agreement`.
 """
 
 from __future__ import annotations
@@ -31,6 +42,9 @@ import math
 from typing import Any
 
 from rnnprof.analysis.result import Breakdown, LaneRow, StageRow
+
+CAPTURES = ("functions", "traces", "agreement")
+"""Keys that are there only where there is something."""
 
 
 def render(breakdown: Breakdown) -> str:
@@ -45,6 +59,11 @@ def render(breakdown: Breakdown) -> str:
     content = dataclasses.asdict(breakdown)
     content["stages"] = [_row(row) for row in breakdown.stages]
     content["lanes"] = [_row(lane) for lane in breakdown.lanes]
+    for key in CAPTURES:
+        if content[key]:
+            content[key] = _known(content[key])
+        else:
+            del content[key]
     return json.dumps(_finite(content), indent=2, allow_nan=False) + "\n"
 
 
@@ -53,6 +72,18 @@ def _row(row: StageRow | LaneRow) -> dict[str, Any]:
     if row.share is None:
         content |= {key: None for key in ("percent", "total_percent") if key in content}
     return content
+
+
+def _known(value: Any) -> Any:
+    """The same value with null for the percentage of a share that is not known."""
+    if isinstance(value, dict):
+        return {
+            key: None
+            if key.endswith("percent") and value.get(key.replace("percent", "share")) is None
+            else _known(part)
+            for key, part in value.items()
+        }
+    return [_known(part) for part in value] if isinstance(value, (list, tuple)) else value
 
 
 def _finite(value: Any) -> Any:

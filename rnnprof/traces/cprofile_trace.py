@@ -138,21 +138,21 @@ class FunctionTrace:
     def summary(self, file: str, loop_file: str) -> Functions:
         """What a run keeps.
 
-        The sums are over all functions, as in the files. What it takes to tell stages apart is not
-        among the functions, of which it would be the longest in a short run.
+        What it takes to tell stages apart is in the files, but neither among the functions nor in the
+        sums: in a short run it would outweigh all else.
 
         Args:
             file: the file of the whole run, relative to the run file.
             loop_file: that of the loop.
         """
-        setup, loop, _ = self._tables()
+        setup, loop, _ = map(of_program, self._tables())
         return Functions(
             file=file,
             loop_file=loop_file,
             setup_ns=own_ns(setup),
             loop_ns=own_ns(loop),
-            setup=longest(of_program(setup), MOST_FUNCTIONS),
-            loop=longest(of_program(loop), MOST_FUNCTIONS),
+            setup=longest(setup, MOST_FUNCTIONS),
+            loop=longest(loop, MOST_FUNCTIONS),
             steps=self._stages.steps,
             stages=self._stages.stages(),
         )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from rnnprof.analysis.breakdown import breakdown
 from rnnprof.analysis.perturbation import perturbation
+from rnnprof.captures import Functions
 from rnnprof.model import Json
 from tests.run_builder import Step, lane_of, run_of, steps_of
 
@@ -91,6 +94,11 @@ def notes(*saved: Json, **changed: object) -> tuple[str, ...]:
          "The run could not be saved at least once: disk {full}."),
         ({"code": "python_marks"},
          "The compiled part of rnnprof is missing: stage marks cost more than they need to."),
+        ({"code": "trace_incomplete", "count": 2, "asked": 3},
+         "Only 2 of 3 steps were traced: the run ended."),
+        ({"code": "trace_failed", "message": "{no} \x1b[2J"}, "torch.profiler failed: {no} \x1b[2J."),
+        ({"code": "cprofile_replaced"},
+         "The program started a profiler of its own: cProfile's figures end there."),
         ({"code": "aborted_steps"}, "aborted steps."),
         ({"code": "new_thing", "a": 1, "b": {"c": 2}}, "new thing: a 1, b {'c': 2}."),
         ({"no": "code"}, "note: no code."),
@@ -116,3 +124,35 @@ def test_steps_that_are_left_out_are_counted_over_all_lanes() -> None:
         "7 warmup steps left out.",
         "1 control step left out (timed only at their two ends).",
     )
+
+
+def test_traced_steps_are_left_out_and_what_cprofile_costs_is_said() -> None:
+    kinds = {"host": steps_of(MEASURED), "trace": steps_of(plain(9, 3)), "cprofile": steps_of(plain(9, 16))}
+    slowed = (
+        "cProfile slowed the whole run, Python calls most, so that shares lean to stages with many calls: "
+        "for the shares, run again without it."
+    )
+    left_out = (
+        "3 steps traced by torch.profiler left out.",
+        "16 steps watched by cProfile, stage by stage, left out.",
+    )
+    run = run_of([lane_of("train", kinds)], functions=Functions("a.prof", "b.prof", 0, 0))
+    assert breakdown(run).notes == (slowed, *left_out)
+    assert breakdown(replace(run, notes=({"code": "cprofile_on"},))).notes == (slowed, *left_out)
+    assert breakdown(replace(run, functions=None)).notes == left_out
+
+
+def test_traced_steps_are_shown_only_where_there_are_no_others() -> None:
+    kinds = {
+        "trace": steps_of(plain(9, 3)),
+        "control": steps_of(plain(9, 1)),
+        "cprofile": steps_of(plain(9, 2)),
+    }
+    shown = []
+    while kinds:
+        result = breakdown(run_of([lane_of("train", kinds)]))
+        assert result.step is not None
+        shown.append(result.step.kind)
+        assert f"Only {shown[-1]} steps exist in train: they are shown." in result.notes
+        del kinds[shown[-1]]
+    assert shown == ["control", "cprofile", "trace"]

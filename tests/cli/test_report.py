@@ -14,7 +14,9 @@ from rnnprof.cli import report
 from rnnprof.cli.main import main
 from rnnprof.model import Lane, Series, Stage, Steps, Timeline
 from rnnprof.renderers import flowchart, json_report, table
+from rnnprof.renderers.table.page import PARTS
 from tests.run_builder import lane_of, run_of, word_language_model
+from tests.traced_run import traced_language_model
 
 RUN = word_language_model(steps=40)
 ROOT = Path(__file__).resolve().parents[2]
@@ -125,6 +127,45 @@ def test_a_name_that_stdout_cannot_write_becomes_question_marks(
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, encoding="cp1252", newline="\n"))
     assert main(["report", str(tmp_path / "run.json")]) == 0
     assert b"\n??" in out.getvalue()
+
+
+@pytest.mark.parametrize("form", report.PARTED)
+@pytest.mark.parametrize("only", PARTS)
+def test_one_part_of_a_traced_run(
+    form: str, only: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = traced_language_model()
+    runfile.save(run, tmp_path / "run.json")
+    assert main(["report", str(tmp_path / "run.json"), "--only", only, "--format", form]) == 0
+    expected = {
+        "text": lambda: table.text(breakdown(run), only=only),
+        "markdown": lambda: table.markdown(breakdown(run), only),
+        "csv": lambda: table.csv(breakdown(run), only),
+    }
+    assert capsys.readouterr().out == expected[form]()
+
+
+def test_all_parts_of_a_traced_run_are_the_default(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runfile.save(traced_language_model(), tmp_path / "run.json")
+    assert main(["report", str(tmp_path / "run.json")]) == 0
+    out = capsys.readouterr().out
+    assert "\ntrain, one step = 100 %\n" in out
+    assert "\nFunctions from the first step on (cProfile, 5.09 s)\n" in out
+    assert "\nOperators of each stage (torch.profiler, steps 20–22, time in one step)\n" in out
+
+
+def test_a_part_that_the_run_lacks_or_the_format(saved: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert failure(["report", saved, "--only", "functions"], capsys) == (
+        f"{saved}: the run has no functions: record it with --cprofile"
+    )
+    assert failure(["report", saved, "--only", "operators", "--format", "csv"], capsys) == (
+        f"{saved}: the run has no operators: record it with --trace"
+    )
+    assert failure(["report", saved, "--only", "stages", "--format", "svg"], capsys) == (
+        "--only is for text, markdown, csv: leave it out with --format svg"
+    )
 
 
 def test_a_missing_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

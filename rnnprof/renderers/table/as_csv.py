@@ -1,4 +1,4 @@
-"""The table of stages as CSV (RFC 4180, but with plain newlines): one row for each stage and lane."""
+"""One table as CSV (RFC 4180, but with plain newlines): stages, functions or operators."""
 
 from __future__ import annotations
 
@@ -7,22 +7,24 @@ import io
 
 from rnnprof import units
 from rnnprof.analysis.result import Breakdown
-from rnnprof.renderers.table import model
+from rnnprof.renderers.table import page
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def csv(breakdown: Breakdown) -> str:
-    """Write the table of stages for a spreadsheet or a program.
+def csv(breakdown: Breakdown, only: str = "") -> str:
+    """Write the table of stages, or another one, for a spreadsheet or a program.
 
     Args:
         breakdown: the result to write.
+        only: one of `page.PARTS`; the stages where it is empty.
 
     Returns:
-        A heading and one row for each stage, in whole nanoseconds and fractions; an empty cell is
-        not known. A name that a spreadsheet would take for a formula gets a leading apostrophe.
+        A heading and one row for each stage, function or operator, in whole nanoseconds and
+        fractions; an empty cell is not known. A name that a spreadsheet would take for a formula gets
+        a leading apostrophe.
     """
-    table = model.raw(breakdown)
+    table = page.raw(breakdown, only)
     out = io.StringIO()
     writer = csv_module.writer(out, lineterminator="\n")
     writer.writerow([column.title for column in table.columns])

@@ -6,30 +6,34 @@ import re
 
 from rnnprof import units
 from rnnprof.analysis.result import Breakdown
-from rnnprof.renderers.table import model
+from rnnprof.renderers.table import model, page
 
 SPECIAL = re.compile(r"[\\`*\[\]|~$]|(?<![^\W_])_|_(?![^\W_])")
 """What markdown would read as its own; an underscore within a word is not."""
 
 
-def markdown(breakdown: Breakdown) -> str:
+def markdown(breakdown: Breakdown, only: str = "") -> str:
     """Write the report for a README, an issue or a paper's appendix.
 
     Args:
         breakdown: the result to write.
+        only: one of `page.PARTS`, or everything.
 
     Returns:
         Paragraphs and tables, with a newline at the end.
     """
-    command, about = model.heading(breakdown)
-    blocks = [f"**{_escape(command)}**", _escape(about), *_tables(model.lanes(breakdown))]
-    if breakdown.step:
-        blocks.append("\n".join(f"- {_escape(line)}" for line in model.step_lines(breakdown.step)))
-    blocks += _tables(model.stages(breakdown))
-    blocks += [_escape(line) for line in (*model.legend(breakdown), breakdown.perturbation.sentence)]
-    if breakdown.notes:
-        blocks.append("\n".join(f"- {_escape(note)}" for note in breakdown.notes))
+    blocks: list[str] = []
+    for block in page.blocks(breakdown, only):
+        blocks += _tables(block) if isinstance(block, model.Table) else _words(block)
     return "\n\n".join(blocks) + "\n"
+
+
+def _words(words: model.Words) -> list[str]:
+    """Paragraphs, a list, or the bold line at the top."""
+    lines = [_escape(line) for line in words.lines]
+    if words.kind in ("facts", "notes"):
+        return ["\n".join(f"- {line}" for line in lines)] if lines else []
+    return [f"**{line}**" for line in lines] if words.kind == "title" else lines
 
 
 def _tables(table: model.Table) -> list[str]:
@@ -43,7 +47,8 @@ def _tables(table: model.Table) -> list[str]:
         lines = [heads, rules]
         for row in section.rows:
             first, *others = (_escape(cell) for cell in row.cells)
-            lines.append(["&emsp;" * row.depth + first, *others])
+            name = f"**{first}**" if row.head else first
+            lines.append(["&emsp;" * row.depth + name, *others])
         blocks.append("\n".join("| " + " | ".join(line) + " |" for line in lines))
     return blocks
 

@@ -12,17 +12,20 @@ from rich.text import Text
 
 from rnnprof import units
 from rnnprof.analysis.result import Breakdown
-from rnnprof.renderers.table import model
+from rnnprof.renderers.table import model, page
 
 GAP = 2
-NAME = 12
-"""Width of the first column that is kept free before another column is."""
+HEADINGS = {"title": "bold", "about": "dim"}
+TIGHT = ("about", "notes")
+"""Kinds of words with no empty line above them."""
 
 BAR, WIDER_BAR = 6, 12
 BAR_PLACE, BAR_RANK = -1, 9
 
 
-def text(breakdown: Breakdown, width: int = 80, color: bool = False, ascii_only: bool = False) -> str:
+def text(
+    breakdown: Breakdown, width: int = 80, color: bool = False, ascii_only: bool = False, only: str = ""
+) -> str:
     """Write the report for a terminal.
 
     Args:
@@ -31,6 +34,7 @@ def text(breakdown: Breakdown, width: int = 80, color: bool = False, ascii_only:
         color: whether to colour it with ANSI escapes.
         ascii_only: whether to write the report's own words and bars in ASCII, for a terminal or
             pipe that knows nothing else.
+        only: one of `page.PARTS`, or everything.
 
     Returns:
         Lines that are at most that wide, with a newline at the end of each.
@@ -40,18 +44,11 @@ def text(breakdown: Breakdown, width: int = 80, color: bool = False, ascii_only:
     def plain(words: str) -> str:
         return words.translate(model.ASCII) if ascii_only else words
 
-    command, about = (_shorten(plain(line), width) for line in model.heading(breakdown))
-    lines = [Text(command, "bold"), Text(about, "dim"), Text()]
-    lines += [*_layout(model.lanes(breakdown), width, plain, bars=False), Text()]
-    if breakdown.step:
-        lines += [
-            *_paragraphs([plain(line) for line in model.step_lines(breakdown.step)], width, "  "),
-            Text(),
-        ]
-    lines += [*_layout(model.stages(breakdown), width, plain, bars=True), Text()]
-    lines += [*_paragraphs([plain(line) for line in model.legend(breakdown)], width, ""), Text()]
-    lines += _paragraphs([plain(breakdown.perturbation.sentence)], width, "  ")
-    lines += _paragraphs([plain(f"- {units.visible(note)}") for note in breakdown.notes], width, "  ")
+    lines: list[Text] = []
+    for block in page.blocks(breakdown, only):
+        tight = isinstance(block, model.Words) and block.kind in TIGHT
+        lines += [Text()] if lines and not tight else []
+        lines += _layout(block, width, plain) if isinstance(block, model.Table) else _say(block, width, plain)
     out = io.StringIO()
     console = Console(
         file=out,
@@ -67,7 +64,17 @@ def text(breakdown: Breakdown, width: int = 80, color: bool = False, ascii_only:
     return out.getvalue()
 
 
-def _layout(table: model.Table, width: int, plain: Callable[[str], str], bars: bool) -> list[Text]:
+def _say(words: model.Words, width: int, plain: Callable[[str], str]) -> list[Text]:
+    """The lines of words: a heading is cut to the width, all else broken at it."""
+    lines = [plain(line) for line in words.lines]
+    if words.kind in HEADINGS:
+        return [Text(plain(_shorten(line, width)), HEADINGS[words.kind]) for line in lines]
+    if words.kind == "notes":
+        lines = [plain(f"- {units.visible(line)}") for line in words.lines]
+    return _paragraphs(lines, width, "" if words.kind == "legend" else "  ")
+
+
+def _layout(table: model.Table, width: int, plain: Callable[[str], str]) -> list[Text]:
     """The lines of a table: all columns that fit, and a bar where the table wants one."""
     rows = [row for section in table.sections for row in section.rows]
     widths = [
@@ -76,13 +83,13 @@ def _layout(table: model.Table, width: int, plain: Callable[[str], str], bars: b
     ]
     needed = max([widths[0], *(2 * row.depth + cell_len(plain(row.cells[0])) for row in rows)])
     ranks = {place: column.rank for place, column in enumerate(table.columns) if place}
-    if bars:
+    if table.bars:
         ranks[BAR_PLACE] = BAR_RANK
 
     def free() -> int:
         return width - sum(GAP + (widths[place] if place != BAR_PLACE else BAR) for place in ranks)
 
-    while free() < min(needed, NAME) and max(ranks.values()) > 0:
+    while free() < min(needed, table.name) and max(ranks.values()) > 0:
         ranks.pop(max(ranks, key=lambda place: ranks[place]))
     bar = BAR + min(max(free() - needed, 0), WIDER_BAR - BAR)
     name = min(needed, max(free(), 1))
@@ -90,7 +97,7 @@ def _layout(table: model.Table, width: int, plain: Callable[[str], str], bars: b
     after = max((place for place in shown if table.columns[place].bar), default=0)
 
     def line(first: str, cells: Sequence[str], share: float | None, style: str) -> Text:
-        words = Text(set_cell_size(_shorten(plain(first), name), name), style)
+        words = Text(set_cell_size(plain(_shorten(plain(first), name)), name), style)
         for place in shown:
             cell = plain(cells[place])
             words.append(" " * (GAP + widths[place] - cell_len(cell)) + cell)
@@ -103,10 +110,10 @@ def _layout(table: model.Table, width: int, plain: Callable[[str], str], bars: b
     lines = []
     for number, section in enumerate(table.sections):
         lines += [Text()] if number else []
-        lines += [Text(_shorten(plain(section.title), width), "bold")] if section.title else []
+        lines += [Text(plain(_shorten(plain(section.title), width)), "bold")] if section.title else []
         lines += [] if number else [line(titles[0], titles, None, "bold")]
         for row in section.rows:
-            style = "dim" if row.quiet else ""
+            style = "dim" if row.quiet else "bold" if row.head else ""
             lines.append(line("  " * row.depth + row.cells[0], row.cells, row.share, style))
     return lines
 

@@ -1,0 +1,52 @@
+"""What a report holds, from top to bottom, whatever its syntax."""
+
+from __future__ import annotations
+
+from rnnprof.analysis.result import Breakdown
+from rnnprof.renderers.table import function_tables, operator_tables, stage_tables
+from rnnprof.renderers.table.model import Block, Table, Words
+
+PARTS = ("stages", "functions", "operators")
+"""What may be asked for alone."""
+
+
+def blocks(breakdown: Breakdown, only: str = "") -> list[Block]:
+    """What a report for reading holds.
+
+    Args:
+        breakdown: the result.
+        only: one of `PARTS`, or empty for everything that there is.
+
+    Returns:
+        Words and tables, from top to bottom.
+    """
+    command, about = stage_tables.heading(breakdown)
+    found: list[Block] = [Words("title", (command,)), Words("about", (about,))]
+    if only in ("", "stages"):
+        found.append(stage_tables.lanes(breakdown))
+        if breakdown.step:
+            found.append(Words("facts", tuple(stage_tables.step_lines(breakdown.step))))
+        found.append(stage_tables.stages(breakdown))
+        found.append(Words("legend", tuple(stage_tables.legend(breakdown))))
+    if only in ("", "functions") and breakdown.functions:
+        found += function_tables.blocks(breakdown.functions)
+    if only in ("", "operators") and breakdown.traces:
+        found += operator_tables.blocks(breakdown.traces, breakdown.agreement)
+    if only in ("", "stages"):
+        found.append(Words("cost", (breakdown.perturbation.sentence,)))
+        found.append(Words("notes", breakdown.notes))
+    return found
+
+
+def raw(breakdown: Breakdown, only: str = "") -> Table:
+    """The one table that a program reads.
+
+    Args:
+        breakdown: the result.
+        only: one of `PARTS`; the stages where it is empty.
+    """
+    if only == "functions":
+        return function_tables.raw(breakdown.functions)
+    if only == "operators":
+        return operator_tables.raw(breakdown.traces)
+    return stage_tables.raw(breakdown)
