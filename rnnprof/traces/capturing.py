@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +76,11 @@ class Capturing:
             raise UsageError("traces are files beside the run file: give the profile a path")
         from rnnprof.traces.torch_trace import TorchTrace
 
-        return TorchTrace(options, self._files)
+        return TorchTrace(options, self._files, self._aside)
+
+    def _aside(self) -> AbstractContextManager[None]:
+        """What torch.profiler takes is no function of the program."""
+        return nullcontext() if self._functions is None else self._functions.aside()
 
     def _function_trace(self) -> FunctionTrace:
         if self._files is None:

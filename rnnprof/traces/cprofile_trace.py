@@ -16,7 +16,7 @@ from rnnprof.captures import MOST_FUNCTIONS, Functions
 from rnnprof.errors import UsageError
 from rnnprof.traces.function_changes import of_program
 from rnnprof.traces.function_stages import StageCounts
-from rnnprof.traces.function_stats import Table, difference, longest, own_ns, plain, table, write
+from rnnprof.traces.function_stats import Aside, Table, difference, longest, own_ns, plain, table, write
 from rnnprof.traces.giving_way import MONITORING, Guard, Profile
 
 _ABANDONED: list[Any] = []
@@ -49,6 +49,7 @@ class FunctionTrace:
         self._running = False
         self._setup: list[Any] | None = None
         self._whole: list[Any] = []
+        self._asides: list[Table] = []
         self._guard = Guard(self._give_way)
 
     # ---- the run ----------------------------------------------------------------------------
@@ -78,6 +79,13 @@ class FunctionTrace:
         """
         if self._setup is None:
             self._setup = self._counted()
+
+    def aside(self) -> Aside:
+        """A context manager for work of our own: what is called in it is not the program's."""
+        return Aside(self._seen, self._asides)
+
+    def _seen(self) -> Table:
+        return table(self._counted()) if self._counting() else {}
 
     def stop(self) -> None:
         """Count no more."""
@@ -163,7 +171,10 @@ class FunctionTrace:
         if self._setup is None:
             return whole, {}, whole
         setup = table(self._setup)
-        return setup, difference(whole, setup), whole
+        loop = difference(whole, setup)
+        for called in self._asides:
+            loop = difference(loop, called)
+        return setup, loop, whole
 
     def _counted(self) -> list[Any]:
         return plain(self._profiler.getstats()) if self._running else self._whole

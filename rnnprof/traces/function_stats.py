@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import marshal
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -176,3 +176,22 @@ def _left(later: Counts, earlier: Counts) -> Counts:
         max(later[2] - earlier[2], 0),
         max(later[3] - earlier[3], 0),
     )
+
+
+class Aside:
+    """Notes what is called within a ``with``, to be taken away later.
+
+    Args:
+        seen: gives the table so far; empty when nothing is counted.
+        asides: takes what was called.
+    """
+
+    def __init__(self, seen: Callable[[], Table], asides: list[Table]) -> None:
+        self._seen = seen
+        self._asides = asides
+
+    def __enter__(self) -> None:
+        self._before = self._seen()
+
+    def __exit__(self, *error: object) -> None:
+        self._asides.append(difference(self._seen(), self._before))

@@ -8,6 +8,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +33,17 @@ class TorchTrace:
     Args:
         options: what is recorded.
         files: where the traces lie.
+        aside: gives the context manager in which torch.profiler is started and its trace written.
     """
 
     kind = "trace"
 
-    def __init__(self, options: Tracing, files: Files) -> None:
+    def __init__(
+        self,
+        options: Tracing,
+        files: Files,
+        aside: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
+    ) -> None:
         self.options = options
         self.paths: Callable[[], Iterable[tuple[str, ...]]] = tuple
         self.traces: list[Trace] = []
@@ -45,6 +52,7 @@ class TorchTrace:
         """Whether a step was to be traced so far."""
 
         self._files = files
+        self._aside = aside
         self._watching = False
         self._kept: list[int] = []
         self._step = 0
@@ -62,7 +70,8 @@ class TorchTrace:
         if not self._watching:
             self._watching = self.begun = True
             self._kept = []
-            self._start()
+            with self._aside():
+                self._start()
         self._step = step
         self.enter(f"ProfilerStep#{step}")
 
@@ -98,7 +107,8 @@ class TorchTrace:
         """The window is over: stop torch.profiler, write the trace and sum it up."""
         if self._watching:
             self._watching = False
-            self._finish()
+            with self._aside():
+                self._finish()
 
     def _close_last(self) -> str:
         name, label = self._opened.pop()

@@ -56,6 +56,20 @@ def test_one_run_gives_stages_functions_and_operators(tmp_path: Path) -> None:
     assert copy == run
 
 
+def test_the_work_of_tracing_is_not_among_the_functions(tmp_path: Path) -> None:
+    file = tmp_path / "run.json"
+    with rnnprof.profile(file, cprofile=True, trace=2) as prof:
+        loop(prof, 30)
+    functions = rnnprof.load(file).functions
+    assert functions is not None
+    counted: Any = pstats.Stats(str(tmp_path / "run.loop.prof"))
+    names = {key[2] for key in counted.stats}
+    assert "work" in names
+    assert not {"summarise", "export_chrome_trace", "raw_decode"} & names
+    whole: Any = pstats.Stats(str(tmp_path / "run.prof"))
+    assert "summarise" in {key[2] for key in whole.stats}
+
+
 def test_cprofile_alone_needs_no_torch_steps(tmp_path: Path) -> None:
     with rnnprof.profile(tmp_path / "run.json", cprofile=True, warmup=0, control_every=0) as prof:
         loop(prof, 3)
