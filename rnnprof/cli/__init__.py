@@ -3,6 +3,7 @@
 COMMANDS = {
     "run": "run a script that nobody edited, find its training step, and show where the time goes",
     "report": "print where the time of a recorded run went, or draw it as a flowchart",
+    "view": "open a run and its traces in TensorBoard, Perfetto, speedscope or snakeviz",
     "demo": "profile a small recurrent language model and show the report (about a minute; needs torch)",
 }
 """Every subcommand and its help. A module of the same name holds ``add_arguments(parser)`` and
