@@ -152,13 +152,14 @@ static PyTypeObject StageType, TrackType;
 
 typedef struct {
     Tally *tally; /* borrowed: what is in the tree lives as long as the track */
-    int64_t ns;
+    int64_t start, ns;
 } Entry;
 
 typedef struct {
     PyObject_HEAD
     Stage *current;   /* owned; NULL before the first lane */
     PyObject *step; /* owned; the Step of the open lane */
+    PyObject *log;  /* owned; where all spans are written down (`recorder/spans.py`), or NULL */
     unsigned long owner;
     char closed, journaling;
     char polling; /* a device's events are to be read between steps */
@@ -194,7 +195,7 @@ struct Stage {
     int64_t tokens, token_ns;
 };
 /* Between operators that empty the caches it is cheaper to write spans one after the other than to
- * visit every tally at the end of each step; this many entries, 16 kB, are added up at a time. */
+ * visit every tally at the end of each step; this many entries, 24 kB, are added up at a time. */
 #define JOURNAL_FULL 1024
 
 /* A step with so many spans is written through: it must not hold a million entries. */
@@ -203,48 +204,104 @@ struct Stage {
 /* More tokens than this in one step are a mistake, and could overflow their sum. */
 #define MAX_TOKENS 1000000000000LL
 
+/* Entries as the log takes them: triples of 64-bit integers, address of the tally, start, length. */
+static PyObject *
+packed(const Entry *entries, Py_ssize_t count)
+{
+    PyObject *raw = PyBytes_FromStringAndSize(NULL, count * 3 * (Py_ssize_t)sizeof(int64_t));
+    for (Py_ssize_t i = 0; raw != NULL && i < count; i++) {
+        int64_t triple[3] = {(int64_t)(intptr_t)entries[i].tally, entries[i].start, entries[i].ns};
+        memcpy(PyBytes_AS_STRING(raw) + i * (Py_ssize_t)sizeof(triple), triple, sizeof(triple));
+    }
+    return raw;
+}
+
+/* Hand entries to a method of the log; they are given up here, since it runs Python code. */
+static int
+write_down(Track *self, const char *method, PyObject *raw)
+{
+    if (raw == NULL)
+        return -1;
+    PyObject *log = Py_NewRef(self->log), *done = call(log, method, raw);
+    Py_DECREF(log);
+    Py_DECREF(raw);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
+/* Add up entries that will not be dropped any more. */
+static int
+add_up(const Entry *entries, Py_ssize_t count)
+{
+    int status = 0;
+    for (Py_ssize_t i = 0; i < count && status == 0; i++)
+        status = tally_add(entries[i].tally, entries[i].ns);
+    return status;
+}
+
 /* Add up the entries of the steps that ended well. */
 static int
 flush(Track *self)
 {
-    int status = 0;
-    for (Py_ssize_t i = 0; i < self->kept && status == 0; i++)
-        status = tally_add(self->journal[i].tally, self->journal[i].ns);
+    int status = add_up(self->journal, self->kept);
+    int logging = self->log != NULL && self->kept > 0;
+    PyObject *raw = logging ? packed(self->journal, self->kept) : NULL;
     self->length -= self->kept;
     self->opened = self->opened > self->kept ? self->opened - self->kept : 0;
     memmove(self->journal, self->journal + self->kept, (size_t)self->length * sizeof(Entry));
     self->kept = 0;
-    return status;
+    return logging && write_down(self, "add", raw) < 0 ? -1 : status;
 }
 
+/* Make room in the journal. */
 static int
-append(Track *self, Tally *tally, int64_t ns)
+make_room(Track *self)
 {
     if (self->length == JOURNAL_LIMIT) {
         self->kept = self->length;
         self->opened = 0;
-        if (flush(self) < 0)
-            return -1;
+        return flush(self);
     }
-    if (self->length == self->capacity) {
-        Py_ssize_t capacity = self->capacity ? 2 * self->capacity : 2 * JOURNAL_FULL;
-        Entry *journal = PyMem_Realloc(self->journal, (size_t)capacity * sizeof(Entry));
-        if (journal == NULL) {
-            PyErr_NoMemory();
-            return -1;
-        }
-        self->journal = journal;
-        self->capacity = capacity;
+    Py_ssize_t capacity = self->capacity ? 2 * self->capacity : 2 * JOURNAL_FULL;
+    Entry *journal = PyMem_Realloc(self->journal, (size_t)capacity * sizeof(Entry));
+    if (journal == NULL) {
+        PyErr_NoMemory();
+        return -1;
     }
-    self->journal[self->length].tally = tally;
-    self->journal[self->length++].ns = ns;
+    self->journal = journal;
+    self->capacity = capacity;
     return 0;
 }
 
-static int
-note(Track *self, Tally *tally, int64_t ns)
+static inline int
+append(Track *self, Tally *tally, int64_t start, int64_t ns)
 {
-    return self->journaling ? append(self, tally, ns) : tally_add(tally, ns);
+    /* The limit is a power of two of the first capacity: it is reached when there is no room. */
+    if (self->length == self->capacity && make_room(self) < 0)
+        return -1;
+    Entry *entry = self->journal + self->length++;
+    entry->tally = tally;
+    entry->start = start;
+    entry->ns = ns;
+    return 0;
+}
+
+/* Count a span outside steps. */
+static int
+count_span(Track *self, Tally *tally, int64_t start, int64_t ns)
+{
+    Entry entry = {tally, start, ns};
+    if (tally_add(tally, ns) < 0)
+        return -1;
+    return self->log == NULL ? 0 : write_down(self, "add_outside", packed(&entry, 1));
+}
+
+static inline int
+note(Track *self, Tally *tally, int64_t start, int64_t end)
+{
+    if (self->journaling)
+        return append(self, tally, start, end - start);
+    return count_span(self, tally, start, end - start);
 }
 
 static int
@@ -371,7 +428,7 @@ Stage_exit(Stage *self, PyObject *const *args, Py_ssize_t count)
     if (!stage->uncounted)
         expect_after(stage);
     if (status == 0 && !stage->uncounted)
-        status = note(track, stage->tally, end - stage->start);
+        status = note(track, stage->tally, stage->start, end);
     Py_DECREF(stage);
     if (status < 0) {
         /* The user's exception matters more than a clock that died with it. */
@@ -591,7 +648,7 @@ boundary(Track *self, PyObject *name)
         set_current(self, root);
         expect_after(flat);
         if (status == 0)
-            status = note(self, flat->tally, moment - flat->start);
+            status = note(self, flat->tally, flat->start, moment);
     }
     if (status == 0 && name != Py_None) {
         PyObject *found = child(self, root, name);
@@ -653,10 +710,10 @@ finish(Track *self, Stage *root, Stage *outer, int keep, int64_t *ns)
     if (flat != NULL) {
         flat->flat = 0;
         if (status == 0 && keep)
-            status = append(self, flat->tally, end - flat->start);
+            status = append(self, flat->tally, flat->start, end - flat->start);
     }
     if (status == 0 && keep)
-        status = append(self, root->tally, *ns);
+        status = append(self, root->tally, root->start, *ns);
     if (status < 0 || !keep) {
         self->length = self->opened;
         return status;
@@ -664,10 +721,12 @@ finish(Track *self, Stage *root, Stage *outer, int keep, int64_t *ns)
     root->steps++;
     if (self->opened > self->kept) {
         /* A step of a lane inside a step, which may yet fail: only the inner one has ended. */
-        for (Py_ssize_t i = self->opened; i < self->length && status == 0; i++)
-            status = tally_add(self->journal[i].tally, self->journal[i].ns);
+        Entry *inner = self->journal + self->opened;
+        Py_ssize_t count = self->length - self->opened;
+        status = add_up(inner, count);
+        PyObject *raw = self->log != NULL ? packed(inner, count) : NULL;
         self->length = self->opened;
-        return status;
+        return self->log != NULL && write_down(self, "add", raw) < 0 ? -1 : status;
     }
     self->kept = self->length;
     return self->kept >= (self->eager ? 1 : JOURNAL_FULL) ? flush(self) : 0;
@@ -700,6 +759,49 @@ Track_flush(Track *self, PyObject *Py_UNUSED(ignored))
     if (flush(self) < 0)
         return NULL;
     Py_RETURN_NONE;
+}
+
+static PyObject *
+Track_count(Track *self, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 3 || !PyObject_TypeCheck(args[0], &TallyType))
+        return PyErr_Format(PyExc_TypeError, "count() takes a tally, start and nanoseconds");
+    int64_t start = PyLong_AsLongLong(args[1]), ns = PyLong_AsLongLong(args[2]);
+    if (PyErr_Occurred() || count_span(self, (Tally *)args[0], start, ns) < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+/* Where the entries of the open step begin, counted from those that are kept: while another lane is
+ * open, the journal may be flushed. */
+static PyObject *
+Track_get_opened(Track *self, void *Py_UNUSED(closure))
+{
+    return PyLong_FromSsize_t(self->opened - self->kept);
+}
+
+static int
+Track_set_opened(Track *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    Py_ssize_t opened = value == NULL ? 0 : PyLong_AsSsize_t(value);
+    if (PyErr_Occurred())
+        return -1;
+    opened += self->kept;
+    self->opened = opened < 0 ? 0 : opened < self->length ? opened : self->length;
+    return 0;
+}
+
+static PyObject *
+Track_get_log(Track *self, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(self->log ? self->log : Py_None);
+}
+
+static int
+Track_set_log(Track *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    Py_XSETREF(self->log, value == NULL || value == Py_None ? NULL : Py_NewRef(value));
+    return 0;
 }
 
 static PyTypeObject StepType;
@@ -739,6 +841,7 @@ Track_traverse(Track *self, visitproc visit, void *arg)
 {
     Py_VISIT(self->current);
     Py_VISIT(self->step);
+    Py_VISIT(self->log);
     return 0;
 }
 
@@ -747,6 +850,7 @@ Track_clear(Track *self)
 {
     Py_CLEAR(self->current);
     Py_CLEAR(self->step);
+    Py_CLEAR(self->log);
     return 0;
 }
 
@@ -768,6 +872,8 @@ static PyMethodDef Track_methods[] = {
      "finish(root, outer, keep): close a step, keep or drop its spans, return its nanoseconds."},
     {"open_step", (PyCFunction)Track_open_step, METH_O, "The Step of the open lane, given tokens."},
     {"flush", (PyCFunction)Track_flush, METH_NOARGS, "Add up the spans of the steps that ended well."},
+    {"count", (PyCFunction)(void (*)(void))Track_count, METH_FASTCALL,
+     "count(tally, start, ns): count a span outside steps, at once."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -777,7 +883,6 @@ static PyMemberDef Track_members[] = {
     {"journaling", T_BOOL, offsetof(Track, journaling), 0, NULL},
     {"polling", T_BOOL, offsetof(Track, polling), 0, NULL},
     {"eager", T_BOOL, offsetof(Track, eager), 0, NULL},
-    {"opened", T_PYSSIZET, offsetof(Track, opened), 0, NULL},
     {"deadline", T_LONGLONG, offsetof(Track, deadline), 0, NULL},
     {"step", T_OBJECT, offsetof(Track, step), 0, NULL},
     {NULL, 0, 0, 0, NULL},
@@ -785,6 +890,8 @@ static PyMemberDef Track_members[] = {
 
 static PyGetSetDef Track_getset[] = {
     {"current", (getter)Track_get_current, (setter)Track_set_current, NULL, NULL},
+    {"opened", (getter)Track_get_opened, (setter)Track_set_opened, NULL, NULL},
+    {"log", (getter)Track_get_log, (setter)Track_set_log, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -202,7 +202,7 @@ class Track(fast.Track):
     def end_spans(self, now: int) -> None:
         """Count what is open up to its root, as it ends outside steps."""
         for stage in chain(self.current):
-            stage.tally.add(now - stage.start)
+            self.count(stage.tally, stage.start, now - stage.start)
             stage.flat = False
 
     def here(self) -> Track:

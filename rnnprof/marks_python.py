@@ -173,9 +173,9 @@ class Stage:
         if stage.uncounted:
             return None
         if track.journaling:
-            track.note(stage.tally, end - stage.start)
+            track.note(stage.tally, stage.start, end - stage.start)
             return None
-        stage.tally.add(end - stage.start)
+        track.count(stage.tally, stage.start, end - stage.start)
         if end > track.deadline:
             track.overdue(end)
         return None

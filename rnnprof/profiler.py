@@ -67,6 +67,7 @@ class profile:
         schedule = Schedule(warmup=warmup, control_every=control_every)
         self._captures = Capturing(self.path, schedule, cprofile, trace)
         self._recorder = Recorder(self.path, clock, schedule, save_every, device, self._captures)
+        self._recorder.log = self._captures.log
         self._state = "new"
         self._track: Any = None
         # Whether the run could not be written at its end.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from _thread import get_ident
+from array import array
+from collections.abc import Iterable
 from typing import Any
 
 from rnnprof.step_python import NoStage, Step
@@ -10,6 +12,14 @@ from rnnprof.tally_python import FAR, Tally
 
 JOURNAL_FULL = 1024
 JOURNAL_LIMIT = 65_536
+
+Entry = tuple[Tally, int, int]
+"""A span: its tally, its start and its nanoseconds."""
+
+
+def packed(entries: Iterable[Entry]) -> bytes:
+    """Entries as the log takes them: triples of 64-bit integers, address of the tally, start, length."""
+    return array("q", [number for tally, start, ns in entries for number in (id(tally), start, ns)]).tobytes()
 
 
 class Track:
@@ -26,12 +36,26 @@ class Track:
         self.deadline = FAR
         self.polling = False
         self.step: Any = None
-        self._journal: list[tuple[Tally, int]] = []
+        # Where all spans are written down (`recorder/spans.py`), or None.
+        self.log: Any = None
+        self._journal: list[Entry] = []
         self._kept = 0
         # Where the entries of the open step begin, and whether another thread may take snapshots,
         # so that spans are added up at once.
-        self.opened = 0
+        self._opened = 0
         self.eager = False
+
+    @property
+    def opened(self) -> int:
+        """Where the entries of the open step begin, counted from those that are kept.
+
+        While another lane is open, the journal may be flushed.
+        """
+        return self._opened - self._kept
+
+    @opened.setter
+    def opened(self, entries: int) -> None:
+        self._opened = min(max(entries + self._kept, 0), len(self._journal))
 
     def stage(self, name: str) -> Any:
         """The stage of that name inside the current one."""
@@ -69,9 +93,9 @@ class Track:
             if flat is not None:
                 flat.flat = False
         if flat is not None and self.journaling:
-            self.note(flat.tally, moment - flat.start)
+            self.note(flat.tally, flat.start, moment - flat.start)
         elif flat is not None:
-            flat.tally.add(moment - flat.start)
+            self.count(flat.tally, flat.start, moment - flat.start)
         stage = None if name is None else root.children.get(name) or self.missing_stage(name)
         if stage is not None and not isinstance(stage, NoStage):
             self.current = stage
@@ -86,18 +110,24 @@ class Track:
         current = self.current
         return current if current is not None and current.flat and current.parent is root else None
 
-    def note(self, tally: Tally, ns: int) -> None:
+    def count(self, tally: Tally, start: int, ns: int) -> None:
+        """Count a span outside steps, at once."""
+        tally.add(ns)
+        if self.log is not None:
+            self.log.add_outside(packed([(tally, start, ns)]))
+
+    def note(self, tally: Tally, start: int, ns: int) -> None:
         """Count a span inside a step, when the step has ended well."""
         if len(self._journal) >= JOURNAL_LIMIT:
             self._kept = len(self._journal)
-            self.opened = 0
+            self._opened = 0
             self.flush()
-        self._journal.append((tally, ns))
+        self._journal.append((tally, start, ns))
 
     def begin(self, root: Any) -> None:
         """Open a step whose stages hang below this root."""
         self.journaling = True
-        self.opened = len(self._journal)
+        self._opened = len(self._journal)
         self.current = root
         try:
             root.start = root.clock()
@@ -121,14 +151,14 @@ class Track:
             self.leave(outer)
             return ns
         if flat is not None:
-            self.note(flat.tally, root.start + ns - flat.start)
-        self.note(root.tally, ns)
+            self.note(flat.tally, flat.start, root.start + ns - flat.start)
+        self.note(root.tally, root.start, ns)
         root.steps += 1
-        if self.opened > self._kept:
+        if self._opened > self._kept:
             # A step of a lane inside a step, which may yet fail: only the inner one has ended.
-            for tally, span in self._journal[self.opened :]:
-                tally.add(span)
+            inner = self._journal[self._opened :]
             self.leave(outer)
+            self._add_up(inner)
             return ns
         self._kept = len(self._journal)
         if self._kept >= (1 if self.eager else JOURNAL_FULL):
@@ -139,15 +169,21 @@ class Track:
         """Leave the step's tree and forget what it holds."""
         self.current = outer
         self.journaling = False
-        del self._journal[self.opened :]
+        del self._journal[self._opened :]
 
     def flush(self) -> None:
         """Add up the spans of the steps that ended well."""
-        for tally, ns in self._journal[: self._kept]:
-            tally.add(ns)
+        ended = self._journal[: self._kept]
         del self._journal[: self._kept]
-        self.opened = max(self.opened - self._kept, 0)
+        self._opened = max(self._opened - self._kept, 0)
         self._kept = 0
+        self._add_up(ended)
+
+    def _add_up(self, entries: list[Entry]) -> None:
+        for tally, _, ns in entries:
+            tally.add(ns)
+        if self.log is not None and entries:
+            self.log.add(packed(entries))
 
     def open_step(self, tokens: int | None) -> Any:
         """The Step of the open lane, to be opened with that number of tokens."""

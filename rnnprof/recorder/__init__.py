@@ -16,7 +16,7 @@ from rnnprof.recorder import snapshot
 from rnnprof.recorder.events import EventQueue
 from rnnprof.recorder.lanes import LaneState, name_of_thread
 from rnnprof.recorder.notes import notes
-from rnnprof.recorder.own import own_time
+from rnnprof.recorder.spans import SpanLog
 from rnnprof.recorder.steps import EventRoot, Root
 from rnnprof.recorder.tracks import LaneTrack
 from rnnprof.recorder.watched import Captured, Captures, WatchedRoot
@@ -54,7 +54,7 @@ class Recorder:
         self.path = path
         self.schedule = schedule
         self.captures = captures
-        self._training = False
+        self.log: SpanLog | None = None
         self.aborted = 0
         self.queue: EventQueue | None = None
         self._asked = clock if isinstance(clock, str) else clock.name
@@ -116,13 +116,6 @@ class Recorder:
         # Stages outside steps are rare enough to synchronize at both ends.
         self._sync = SyncClock(self._device, self._host)
 
-    def training_begins(self, track: LaneTrack) -> None:
-        """Tell who looks into the run, at the first step of the training."""
-        if self.captures is not None and not self._training:
-            self._training = True
-            with own_time(track):
-                self.captures.training_begins()
-
     def kinds_for(self, lane: str, thread: bool) -> list[str]:
         """The kinds of the next steps in a lane: only training has warmup and control."""
         if lane == "train":
@@ -157,6 +150,8 @@ class Recorder:
                 found.closed = self._wall is not None
                 self._retire_dead()
                 self.tracks.append(found)
+                if self.log is not None:
+                    self.log.attach(found, found.lane.name)
             self.local.track = found
         return found
 
@@ -181,6 +176,8 @@ class Recorder:
         track = LaneTrack(self, "setup")
         self.tracks.append(track)
         self.local.track = track
+        if self.log is not None:
+            self.log.attach(track, "main")
         self.save("running")
         if self.path is not None:
             track.deadline = self.now() + self._save_every
@@ -210,6 +207,8 @@ class Recorder:
             if track is self.tracks[0]:
                 left = track.close()
             track.closed = True
+        if self.log is not None:
+            self.log.close()
         self._wall = max(self.now() - self._start, 0)
         # A profile that an exception ends closes whatever was open; only a quiet end is at fault.
         self.left = left if ended == "finished" else []

@@ -13,7 +13,9 @@ from rnnprof.clocks import Device, EventPool
 from rnnprof.marks import Stage, Tally
 
 Span = tuple[Tally, Any, Any]
-Waiting = tuple[Any, list[Span], list[Any], int]
+Logged = tuple[Any, int, int]
+"""The log of a step that waits, its number there, and when the host began it."""
+Waiting = tuple[Any, list[Span], list[Any], int, Logged | None]
 
 MAX_WAITING = 512
 """Steps whose events may be outstanding; while there are more, steps are timed by the host."""
@@ -65,7 +67,9 @@ class EventQueue:
     def finish(self, root: Any, opened: Any, closed: Any, wall_ns: int) -> None:
         """Queue the step that ends now; its own span is the last to be read."""
         self.spans.append((root.tally, opened, closed))
-        self._waiting.append((root, self.spans, self.events, wall_ns))
+        log = root.track.log
+        logged = None if log is None else (log, log.number(root), root.start)
+        self._waiting.append((root, self.spans, self.events, wall_ns, logged))
         self.spans, self.events = [], []
 
     def drop(self) -> None:
@@ -78,12 +82,23 @@ class EventQueue:
         """Read the steps that the device has finished, oldest first; never waits."""
         done, elapsed, give_back = self.device.done, self.device.elapsed_ns, self.pool.give_back
         while self._waiting and done(self._waiting[0][1][-1][2]):
-            root, spans, events, wall_ns = self._waiting.popleft()
+            root, spans, events, wall_ns, logged = self._waiting.popleft()
             for tally, opened, closed in spans:
                 tally.add(elapsed(opened, closed))
+            if logged is not None:
+                self._write_down(spans, *logged)
             for event in events:
                 give_back(event)
             root.resolved(wall_ns)
+
+    def _write_down(self, spans: list[Span], log: Any, number: int, start: int) -> None:
+        elapsed, begun = self.device.elapsed_ns, spans[-1][1]
+        # Both ends from the step's start: neighbours that share an event then meet exactly.
+        log.add_measured(
+            number,
+            start,
+            [(tally, elapsed(begun, opened), elapsed(begun, closed)) for tally, opened, closed in spans],
+        )
 
 
 class EventStage(Stage):

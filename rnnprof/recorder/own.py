@@ -29,10 +29,13 @@ class own_time:
 
     def __exit__(self, *error: object) -> None:
         track = self._track
-        ns = track.recorder.now() - self._since
+        now = track.recorder.now()
+        ns = now - self._since
         root = track.lane.root
         own = root.children.get(OWN)
         if own is None:
             own = root.children[OWN] = Stage(track, OWN, root, root.clock)
-        own.tally.add(ns)
+        track.count(own.tally, self._since, ns)
         track.shift(ns, [stage for stage in chain(track.current) if stage.parent is not None])
+        if track.log is not None:
+            track.log.paused(self._since, now, lanes=False)

@@ -51,6 +51,8 @@ class Root(Stage):
         if keep and self.steps >= self.closing:
             self.track.flush()
             self.close_bucket()
+        if not keep and self.track.log is not None:
+            self.track.log.number(self)
         return ns
 
 
@@ -105,6 +107,8 @@ class EventRoot(Root):
             ns: int = self.track.finish(self, outer, False)
         if not keep:
             self.queue.drop()
+            if self.track.log is not None:
+                self.track.log.number(self)
             return ns
         if flat is not None:
             self.queue.add(flat.tally, flat.opened, closed)

@@ -79,8 +79,8 @@ class LaneTrack(Track):
         self.polling = self.recorder.queue is not None and not self.beside
         if self._implicit and not self._around and self.lane.name == "setup":
             self._switch("train")
-        if self.lane.name == "train" and not self.beside:
-            self.recorder.training_begins(self)
+        if self.lane.name == "train" and not self.beside and self.recorder.captures is not None:
+            self.recorder.captures.training_begins(self)
         step.deck.extend(self.lane.next_roots())
 
     def odd_end(self, step: Step, root: Any, failed: bool) -> None:
@@ -187,6 +187,8 @@ class LaneTrack(Track):
         self.end_spans(now)
         since = self._resume()
         self.shift(now - since, [*chain(self.current), *self._outside(), self.lane.root])
+        if self.log is not None:
+            self.log.paused(since, now, lanes=True)
         if self.lane.step.root is None:
             self.overdue_at(now)
         if left:
@@ -243,6 +245,8 @@ class LaneTrack(Track):
             since = self._resume()
             opened += self._abandon_step()
             self.shift(now - since, [*chain(self.current), self.lane.root])
+            if self.log is not None:
+                self.log.paused(since, now, lanes=True)
         self.closed = True
         return opened
 

@@ -71,8 +71,12 @@ class Captures(Protocol):
     def watcher(self, kind: str) -> Watcher | None:
         """What looks into steps of that kind, or None."""
 
-    def training_begins(self) -> None:
-        """The first step of the training is about to begin."""
+    def training_begins(self, track: Track) -> None:
+        """Steps of the training are about to begin; called again and again.
+
+        Args:
+            track: the thread's track.
+        """
 
     def found(self) -> Captured:
         """What has been found so far."""

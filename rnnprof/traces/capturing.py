@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnnprof import runfile
-from rnnprof.errors import UsageError
+from rnnprof.errors import RnnprofError, UsageError
 from rnnprof.model import Json, Run
 from rnnprof.recorder.own import own_time
+from rnnprof.recorder.spans import SpanLog
 from rnnprof.recorder.watched import Captured, Watcher, kinds
 from rnnprof.schedule import Schedule
 from rnnprof.traces.files import Files
@@ -47,7 +48,10 @@ class Capturing:
         self._files = None if run is None else Files(run)
         self._torch: TorchTrace | None = None
         self._functions: FunctionTrace | None = None
-        self._stopped = False
+        self._training = self._stopped = False
+        self.log: SpanLog | None = None
+        """Where the spans of all steps are written down, for the stage-only trace."""
+
         self._asked = 0
         options = tracing(trace)
         numbers: tuple[int, ...] = ()
@@ -55,6 +59,7 @@ class Capturing:
             numbers = options.numbers(schedule.warmup)
             self._asked = len(numbers)
             self._torch = self._torch_trace(options)
+            self.log = SpanLog() if options.stages else None
         if cprofile:
             if options is not None and options.with_stack and sys.version_info < (3, 12):
                 raise UsageError(
@@ -124,10 +129,16 @@ class Capturing:
         if self._functions is not None:
             self._functions.start()
 
-    def training_begins(self) -> None:
-        """The first step of the training is about to begin."""
-        if self._functions is not None:
-            self._functions.loop_begins()
+    def training_begins(self, track: Any) -> None:
+        """Steps of the training are about to begin; only the first time matters.
+
+        Args:
+            track: the thread's track.
+        """
+        if self._functions is not None and not self._training:
+            self._training = True
+            with own_time(track):
+                self._functions.loop_begins()
 
     def found(self) -> Captured:
         """What has been found so far."""
@@ -181,18 +192,32 @@ class Capturing:
             run: the run.
 
         Returns:
-            Why there is no trace, where one was asked for; otherwise None.
+            Why there is no trace, or no whole one, where one was asked for; otherwise None.
         """
         if self._torch is None or self._files is None:
             return None
-        if self._torch.traces:
-            runfile.save(run, self._files.copy)
-            return None
+        try:
+            if self._torch.traces or (self.log is not None and self.log.kept):
+                self._complete(self._files, run)
+        except (RnnprofError, OSError) as error:
+            return self._torch.failure or f"the folder of the traces is not complete: {error}"
+        return None if self._torch.traces else self._why_none(self._torch, run)
+
+    def _complete(self, files: Files, run: Run) -> None:
+        from rnnprof.traces import scalars, stage_trace
+
+        files.folder.mkdir(exist_ok=True)
+        runfile.save(run, files.copy)
+        scalars.write(run, files.folder)
+        if self.log is not None:
+            stage_trace.write(self.log, files.stages, Path(sys.argv[0]).name or "rnnprof")
+
+    def _why_none(self, torch: TorchTrace, run: Run) -> str:
         lane = run.lane("train")
         steps = sum(kind.wall.count for kind in lane.steps.values()) if lane is not None else 0
-        if self._torch.failure:
-            return self._torch.failure
-        if self._torch.begun:
+        if torch.failure:
+            return torch.failure
+        if torch.begun:
             return "no traced step ended well"
         if not steps:
             return "no step of a training loop was seen"

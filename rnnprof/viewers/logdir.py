@@ -59,7 +59,7 @@ def _literal(name: str) -> str:
 
 def _refresh(run: Path, folder: Path, notices: list[str]) -> None:
     """Have the run's copy and its scalars in the folder, where they are missing or older than the run."""
-    from rnnprof.viewers import scalars
+    from rnnprof.traces import scalars
 
     try:
         copy = folder / run.name

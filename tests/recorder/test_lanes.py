@@ -159,3 +159,19 @@ def test_the_device_settles_at_the_border_of_two_lanes(clock: FakeClock) -> None
             clock.advance(10)
     assert lane(prof.run, "train").series.total_ns == 500
     assert lane(prof.run, "evaluate").series.total_ns == 10
+
+
+def test_a_lane_in_a_step_finds_the_journal_as_it_was(clock: FakeClock) -> None:
+    with profile(clock) as prof:
+        for number in range(300):
+            with prof.step():
+                with prof.stage("forward"):
+                    clock.advance(5)
+                # Late enough that ended steps wait in the journal, which the lane's step flushes.
+                if number >= 200 and number % 7 == 0:
+                    with prof.lane("evaluate"), prof.step(), prof.stage("forward"):
+                        clock.advance(9)
+                with prof.stage("update"):
+                    clock.advance(3)
+    assert in_steps(prof.run) == {"forward": (300, 1500), "update": (300, 900)}
+    assert in_steps(prof.run, name="evaluate") == {"forward": (14, 126)}

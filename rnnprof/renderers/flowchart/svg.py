@@ -132,9 +132,14 @@ def _text(text: Text) -> str:
         plate = _rect(
             Rect(text.x - wide / 2, text.y - text.size, wide, text.size + 4), f'fill="#{text.ground}"{turn}'
         )
+    # The layout knows Helvetica's widths; another font is made to fit, so that no text meets the next.
+    fit = ""
+    if len(text.string) > 1 and text.string.isascii():
+        wide = width(text.string, text.size, text.bold)
+        fit = f' textLength="{_n(wide)}" lengthAdjust="spacingAndGlyphs"'
     return (
-        f'{plate}<text x="{_n(text.x)}" y="{_n(text.y)}" font-size="{_n(text.size)}"{weight}{anchor}{turn} '
-        f'fill="#{text.colour}">{xml(text.string)}</text>'
+        f'{plate}<text x="{_n(text.x)}" y="{_n(text.y)}" font-size="{_n(text.size)}"{weight}{anchor}{turn}'
+        f'{fit} fill="#{text.colour}">{xml(text.string)}</text>'
     )
 
 
