@@ -22,7 +22,9 @@ MEASURING = tuple(
 """Files that call nothing of the program's: what they call is rnnprof's work too."""
 LOOKING = (__file__, str(Path(__file__).with_name("function_stages.py")))
 """Files that work while the clock of the counts stands still."""
-ONLY_LOOKING = tuple(str(Path(__file__).with_name(name)) for name in ("function_", "cprofile_trace."))
+ONLY_LOOKING = tuple(
+    str(Path(__file__).with_name(name)) for name in ("function_", "cprofile_trace.", "torch_trace.")
+)
 """How the names of all files begin that are there for looking alone."""
 COMPILED = "rnnprof._marks"
 """What the names of rnnprof's compiled functions have in them."""
