@@ -1,10 +1,11 @@
 """What tracing costs the steps that are not traced, and how far traces and stage marks agree.
 
-    python benchmarks/traces.py [--processes 20] [--steps 1500]
+    python benchmarks/traces.py [--rounds 100] [--processes 20]
 
-Each process trains the same small LSTM under a profile, with its first steps traced or not, in turn;
-their order within a pair is random. Compared are the steps that were not traced. Two processes
-without traces in each round are the control: their ratio shows what the machine itself does.
+The same small LSTM is trained under a profile, again and again in one process, with its first steps
+traced or not, in turn and in random order within a round; then likewise in fresh processes, since a
+profiler of torch's might leave something behind in its own. Compared are the steps that were not
+traced. Each round has two trainings without traces: their ratio shows what the machine itself does.
 """
 
 from __future__ import annotations
@@ -16,27 +17,32 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from measure import machine, median_with_interval
+from measure import machine, ratio
 
 import rnnprof
 from rnnprof.model import walk
 
 ROUNDS = ("plain", "control", "trace", "trace without stages")
-FIRST = 100
-"""Steps of a process that are not compared: the traced ones are among them."""
+FIRST = 20
+"""Steps of a training that are not compared: the traced ones are among them."""
 
 
-def train(kind: str, steps: int, folder: Path) -> None:
-    """Train in this process, and print the median untraced step in nanoseconds."""
+def model_and_words() -> Any:
+    """What is trained: torch, an LSTM, and its input."""
     import torch
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    model = torch.nn.LSTM(32, 64)
-    words = torch.randn(12, 8, 32)
+    return torch, torch.nn.LSTM(32, 64), torch.randn(12, 8, 32)
+
+
+def train(kind: str, steps: int, folder: Path, made: Any) -> float:
+    """Train in this process; the median untraced step in nanoseconds."""
+    torch, model, words = made
     trace = {"trace": rnnprof.Tracing(), "trace without stages": rnnprof.Tracing(stages=False)}.get(kind)
     spans = []
     with rnnprof.profile(folder / "run.json", trace=trace) as prof:
@@ -44,7 +50,7 @@ def train(kind: str, steps: int, folder: Path) -> None:
             start = time.perf_counter_ns()
             step(prof, torch, model, words)
             spans.append(time.perf_counter_ns() - start)
-    print(statistics.median(spans[FIRST:]))
+    return statistics.median(spans[FIRST:])
 
 
 def step(prof: Any, torch: Any, model: Any, words: Any) -> None:
@@ -69,27 +75,18 @@ def in_a_process(kind: str, steps: int, folder: Path) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def in_turn(processes: int, steps: int, folder: Path) -> dict[str, list[float]]:
-    """The median untraced step of every process, by its kind."""
+def compare(rounds: int, one: Callable[[str], float]) -> None:
+    """Print the median untraced step of each kind over that of `plain`, round by round."""
     found: dict[str, list[float]] = {kind: [] for kind in ROUNDS}
     dice = random.Random(0)
-    for _ in range(processes):
+    for _ in range(rounds):
         order = list(ROUNDS)
         dice.shuffle(order)
         for kind in order:
-            command = [
-                sys.executable,
-                __file__,
-                "--steps",
-                str(steps),
-                "--kind",
-                kind,
-                "--folder",
-                str(folder),
-            ]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
-            found[kind].append(float(done.stdout))
-    return found
+            found[kind].append(one(kind))
+    for kind in ROUNDS[1:] if rounds else ():
+        middle, low, high = ratio(found[kind], found["plain"])
+        print(f"{kind:24} {middle:.4f} ({low:.4f} to {high:.4f})", flush=True)
 
 
 def agreement(folder: Path) -> None:
@@ -102,31 +99,32 @@ def agreement(folder: Path) -> None:
     marked = {path: stage.series.total_ns for path, stage in walk(train.steps["trace"].stages)}
     for stage in trace.stages:
         if stage.path:
-            ratio = stage.total_ns / marked[stage.path]
-            print(f"{'/'.join(stage.path):24} {marked[stage.path] / stage.calls / 1e3:9.1f} µs  {ratio:.4f}")
+            over = stage.total_ns / marked[stage.path]
+            print(f"{'/'.join(stage.path):24} {marked[stage.path] / stage.calls / 1e3:9.1f} µs  {over:.4f}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=100, help="in one process")
     parser.add_argument("--processes", type=int, default=20, help="of each kind")
     parser.add_argument("--steps", type=int, default=1500, help="in each process")
     parser.add_argument("--kind", choices=ROUNDS, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.kind:
-        train(args.kind, args.steps, args.folder)
+        print(train(args.kind, args.steps, args.folder, model_and_words()))
         return
     print(machine())
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         print("\nstage, its mean span, and the trace's time over that of the marks:")
         agreement(folder)
-        found = in_turn(args.processes, args.steps, folder)
-    print(f"\nmedian untraced step, {args.processes} processes of each kind, over that of `plain`:")
-    for kind in ROUNDS[1:]:
-        pairs = [a / b for a, b in zip(found[kind], found["plain"], strict=True)]
-        middle, low, high = median_with_interval(pairs)
-        print(f"{kind:24} {middle:.4f} ({low:.4f} to {high:.4f})")
+        made = model_and_words()
+        train("trace", 100, folder, made)
+        print(f"\nmedian untraced step over that of `plain`, {args.rounds} rounds in one process:")
+        compare(args.rounds, lambda kind: train(kind, 200, folder, made))
+        print(f"\nthe same, {args.processes} fresh processes of each kind:")
+        compare(args.processes, lambda kind: float(in_a_process(kind, args.steps, folder)))
 
 
 if __name__ == "__main__":

@@ -244,7 +244,7 @@ static int
 flush(Track *self)
 {
     int status = add_up(self->journal, self->kept);
-    int logging = self->log != NULL && self->kept > 0;
+    int logging = status == 0 && self->log != NULL && self->kept > 0;
     PyObject *raw = logging ? packed(self->journal, self->kept) : NULL;
     self->length -= self->kept;
     self->opened = self->opened > self->kept ? self->opened - self->kept : 0;
@@ -724,9 +724,10 @@ finish(Track *self, Stage *root, Stage *outer, int keep, int64_t *ns)
         Entry *inner = self->journal + self->opened;
         Py_ssize_t count = self->length - self->opened;
         status = add_up(inner, count);
-        PyObject *raw = self->log != NULL ? packed(inner, count) : NULL;
+        int logging = status == 0 && self->log != NULL;
+        PyObject *raw = logging ? packed(inner, count) : NULL;
         self->length = self->opened;
-        return self->log != NULL && write_down(self, "add", raw) < 0 ? -1 : status;
+        return logging && write_down(self, "add", raw) < 0 ? -1 : status;
     }
     self->kept = self->length;
     return self->kept >= (self->eager ? 1 : JOURNAL_FULL) ? flush(self) : 0;

@@ -7,6 +7,7 @@ import contextlib
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from rnnprof import active, marks, runfile
@@ -229,15 +230,15 @@ class profile:
         """Have torch.profiler watch the steps that come next, the one that is open excepted.
 
         Args:
-            steps: how many. They are left out of the statistics; their trace lies beside the run
-                file, in a folder of its name.
+            steps: how many; in a run no more than 1,000 are. They are left out of the statistics;
+                their trace lies beside the run file, in a folder of its name.
 
         Raises:
             UsageError: if nothing records, the profile has no run file, or it is no number.
         """
         if self._state != "recording":
             raise UsageError("trace_steps is for a profile that records: open it first")
-        choose(self._track, self._captures.ask(steps), steps)
+        self._captures.ask(steps, partial(choose, self._track))
 
     @property
     def track(self) -> Any:

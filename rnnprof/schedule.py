@@ -67,14 +67,20 @@ class Schedule:
         """The kind that is fixed for the next step to be dealt, or None."""
         return self.chosen.get(self._dealt)
 
-    def choose(self, place: int, kind: str) -> None:
-        """Fix the kind of a step to come.
+    def choose(self, kind: str, steps: int) -> int:
+        """Fix the kind of the next steps to be dealt.
 
         Args:
-            place: 0 for the next one to be dealt.
-            kind: its kind.
+            kind: their kind.
+            steps: how many.
+
+        Returns:
+            How many of them were not fixed to that kind yet.
         """
-        self.chosen[self._dealt + place] = kind
+        numbers = range(self._dealt, self._dealt + steps)
+        changed = sum(self.chosen.get(number) != kind for number in numbers)
+        self.chosen.update(dict.fromkeys(numbers, kind))
+        return changed
 
     def _block(self) -> list[str]:
         if self._warmed < self.warmup:

@@ -22,7 +22,10 @@ CODES = {
     "cprofile_on": "cProfile slowed the whole run, Python calls most, so that shares lean to stages with "
     "many calls: for the shares, run again without it.",
     "cprofile_replaced": "The program started a profiler of its own: cProfile's figures end there.",
-    "trace_incomplete": "Only {count} of {asked} steps were traced: the run ended.",
+    "trace_incomplete": "Only {count} of {asked} steps were traced: the others never came, or did not "
+    "end well.",
+    "cprofile_lost": "cProfile's statistics could not be written: {message}.",
+    "trace_limit": "No more than {limit} steps of a run are traced: {count} more were asked for.",
     "trace_failed": "torch.profiler failed: {message}.",
 }
 """What each code in a run's notes means; a sentence may use the note's other values."""

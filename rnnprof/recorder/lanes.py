@@ -70,19 +70,24 @@ class LaneState:
             return next((kind for kind, root in self.roots.items() if root is self.step.deck[-1]), None)
         return self.kinds[-1] if self.kinds else self.track.recorder.schedule.next_chosen()
 
-    def choose(self, kind: str, steps: int) -> None:
-        """Make the next steps steps of a kind."""
-        dealt = [self.step.deck, self.kinds]
-        for place in range(steps):
-            if place < len(self.step.deck):
-                self.step.deck[-1 - place] = self.root_of(kind)
-            elif place < sum(map(len, dealt)):
-                self.kinds[-1 - place + len(self.step.deck)] = kind
-            else:
-                self.track.recorder.schedule.choose(place - sum(map(len, dealt)), kind)
+    def choose(self, kind: str, steps: int) -> int:
+        """Make the next steps steps of a kind; return how many were of another."""
+        deck, kinds, changed = self.step.deck, self.kinds, 0
+        on_deck = min(steps, len(deck))
+        dealt = min(steps - on_deck, len(kinds))
+        # The next one is the last.
+        for at in range(len(deck) - on_deck, len(deck)):
+            root = self.root_of(kind)
+            changed += deck[at] is not root
+            deck[at] = root
+        for at in range(len(kinds) - dealt, len(kinds)):
+            changed += kinds[at] != kind
+            kinds[at] = kind
+        later: int = self.track.recorder.schedule.choose(kind, steps - on_deck - dealt)
+        return changed + later
 
 
-def choose(track: Any, kind: str, steps: int) -> None:
+def choose(track: Any, kind: str, steps: int) -> int:
     """Make the next steps of the training steps of a kind.
 
     Args:
@@ -90,17 +95,17 @@ def choose(track: Any, kind: str, steps: int) -> None:
         kind: the kind.
         steps: how many.
 
+    Returns:
+        How many of them were not of that kind yet.
+
     Raises:
         UsageError: on another thread.
     """
     if threading.get_ident() != track.owner:
         raise UsageError("trace_steps is for the thread that opened the profile")
     train = track.lanes.get("train")
-    if train is not None:
-        train.choose(kind, steps)
-        return
-    for place in range(steps):
-        track.recorder.schedule.choose(place, kind)
+    changed: int = (track.recorder.schedule if train is None else train).choose(kind, steps)
+    return changed
 
 
 class LaneContext:

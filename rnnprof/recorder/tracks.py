@@ -91,6 +91,9 @@ class LaneTrack(Track):
             raise NestingError("a step was closed, but none is open")
         inside = None if self.current is root or self.flat_stage(root) else self.current
         keep = not failed and inside is None and not step.spoiled
+        if step.spoiled and not failed:
+            # It was none, such as the turn in which a loop finds its end: the next one is in its place.
+            step.deck.append(root)
         try:
             ns = root.end_step(step.outer, keep)
         except Exception:
@@ -123,7 +126,8 @@ class LaneTrack(Track):
         """The end of a step is the time for everything that must not be in one."""
         if self.polling:
             self.recorder.queue.poll()
-        self.overdue_at(now)
+        if now > self.deadline:
+            self.overdue(now)
 
     # ---- lanes ------------------------------------------------------------------------------
 
@@ -154,6 +158,8 @@ class LaneTrack(Track):
             raise UsageError(f"lane {name!r}: names that begin with {THREAD!r} are those of threads")
         if state is self.lane or any(state is around[0] for around in self._around):
             raise NestingError(f"lane {name!r} was entered while it is open already")
+        if self.recorder.captures is not None and not self.beside and self.lane.step.root is None:
+            self.recorder.captures.lane_begins(self)
         self.recorder.settle()
         now = self.recorder.now()
         if isinstance(self.lane.step.root, EventRoot):
@@ -171,11 +177,10 @@ class LaneTrack(Track):
         """Close the open lane and go on where the one around it was paused."""
         if self.closed or state is None:
             return
-        name = state.name
         if self.lane is not state or not self._around:
             if failed:
                 return
-            raise NestingError(f"lane {name!r} was closed, but it is not the open one")
+            raise NestingError(f"lane {state.name!r} was closed, but it is not the open one")
         opened = self._abandon_step()
         try:
             self.recorder.settle()
@@ -185,14 +190,11 @@ class LaneTrack(Track):
             raise
         left = [] if failed else [*opened, *self.left_open()]
         self.end_spans(now)
-        since = self._resume()
-        self.shift(now - since, [*chain(self.current), *self._outside(), self.lane.root])
-        if self.log is not None:
-            self.log.paused(since, now, lanes=True)
-        if self.lane.step.root is None:
-            self.overdue_at(now)
+        self._go_on(now)
+        if self.lane.step.root is None and now > self.deadline:
+            self.overdue(now)
         if left:
-            raise NestingError(f"lane {name!r} was closed while {left[0]!r} in it is still open")
+            raise NestingError(f"lane {state.name!r} was closed while {left[0]!r} in it is still open")
 
     def is_open(self, name: str) -> bool:
         """Whether a lane is open, or paused around the open one."""
@@ -204,6 +206,13 @@ class LaneTrack(Track):
         self.step = self.lane.step
         return since
 
+    def _go_on(self, now: int) -> None:
+        """The same, and take the time of the lane that ended out of what is open in the one around."""
+        since = self._resume()
+        self.shift(now - since, [*chain(self.current), *self._outside(), self.lane.root])
+        if self.log is not None:
+            self.log.paused(since, now, lanes=True)
+
     def _outside(self) -> list[Any]:
         """The open stages around the open step."""
         return list(chain(self.lane.step.outer)) if self.lane.step.root is not None else []
@@ -212,11 +221,6 @@ class LaneTrack(Track):
         """Take time that belongs elsewhere out of spans that are open."""
         for stage in set(stages):
             stage.start += ns
-
-    def overdue_at(self, now: int) -> None:
-        """Save, if it is time."""
-        if now > self.deadline:
-            self.overdue(now)
 
     def overdue(self, now: int) -> None:
         """Save; the time it takes is rnnprof's own stage, and no other's."""
@@ -235,18 +239,14 @@ class LaneTrack(Track):
     def close(self) -> list[str]:
         """End all lanes; return the names of what was still open."""
         now = self.recorder.now()
-        opened = self.left_open()
-        opened += self._abandon_step()
+        opened = [*self.left_open(), *self._abandon_step()]
         while True:
             self.end_spans(now)
             if not self._around:
                 break
             opened.append(self.lane.name)
-            since = self._resume()
+            self._go_on(now)
             opened += self._abandon_step()
-            self.shift(now - since, [*chain(self.current), self.lane.root])
-            if self.log is not None:
-                self.log.paused(since, now, lanes=True)
         self.closed = True
         return opened
 

@@ -42,11 +42,14 @@ class Watcher(Protocol):
     """Gives the paths of all stages in these steps so far; set by the recorder."""
 
     def open(self, step: int) -> None:
-        """A step is about to begin: its clock is read after this.
+        """A step is about to begin; what is done now is in no step.
 
         Args:
             step: its number, from 0 at the start of training.
         """
+
+    def begin(self) -> None:
+        """The step begins: its clock is read after this."""
 
     def enter(self, name: str) -> None:
         """A stage is about to begin: its clock is read after this."""
@@ -54,8 +57,11 @@ class Watcher(Protocol):
     def leave(self, name: str) -> None:
         """A stage is about to end: its clock is read after this."""
 
+    def end(self) -> None:
+        """The step ends, and every stage in it: its clock is read after this."""
+
     def close(self, keep: bool) -> None:
-        """A step has ended, and every stage in it: its clock was read before this.
+        """A step has ended; what is done now is in no step.
 
         Args:
             keep: whether it ended well, and counts.
@@ -73,6 +79,13 @@ class Captures(Protocol):
 
     def training_begins(self, track: Track) -> None:
         """Steps of the training are about to begin; called again and again.
+
+        Args:
+            track: the thread's track.
+        """
+
+    def lane_begins(self, track: Track) -> None:
+        """Another lane is about to begin, between two steps.
 
         Args:
             track: the thread's track.
@@ -109,6 +122,7 @@ class WatchedRoot(Root):
         """Open a step; what the watcher does first is in no step."""
         with own_time(self.track):
             self.watcher.open(self.lane.number())
+        self.watcher.begin()
         self.track.begin(self)
 
     def boundary(self, flat: Any, name: str | None) -> None:
@@ -125,6 +139,9 @@ class WatchedRoot(Root):
         """Close a step; what the watcher does then is in no step."""
         ended = False
         try:
+            # First, as on entry and as in a stage: so a label is as long as the span, for what it
+            # costs cancels out.
+            self.watcher.end()
             ns = super().end_step(outer, keep)
             ended = True
         finally:
@@ -160,7 +177,6 @@ class WatchedStage(Stage):
         track: Any = self.track
         if track.current is not self or track.closed or get_ident() != track.owner:
             return track.misplaced_exit(self, kind is not None)
-        # First, as on entry: so a label is as long as the span, for what it costs cancels out.
         self.watcher.leave(self.name)
         return super().__exit__(kind, value, traceback)
 

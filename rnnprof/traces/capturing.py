@@ -6,17 +6,17 @@ Nothing is imported for what was not asked for.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnnprof import runfile
-from rnnprof.errors import RnnprofError, UsageError
+from rnnprof.errors import RunFileError, UsageError
 from rnnprof.model import Json, Run
 from rnnprof.recorder.own import own_time
 from rnnprof.recorder.spans import SpanLog
-from rnnprof.recorder.watched import Captured, Watcher, kinds
+from rnnprof.recorder.watched import MOST_STEPS, Captured, Watcher, kinds
 from rnnprof.schedule import Schedule
 from rnnprof.traces.files import Files
 from rnnprof.traces.options import Tracing, tracing
@@ -49,6 +49,9 @@ class Capturing:
         self._torch: TorchTrace | None = None
         self._functions: FunctionTrace | None = None
         self._training = self._stopped = False
+        # Why cProfile's statistics are not there, and how many steps more than the most were asked for.
+        self._lost = ""
+        self._refused = 0
         self.log: SpanLog | None = None
         """Where the spans of all steps are written down, for the stage-only trace."""
 
@@ -94,23 +97,22 @@ class Capturing:
 
         return FunctionTrace()
 
-    def ask(self, steps: int) -> str:
-        """Prepare for more steps to be traced.
+    def ask(self, steps: int, choose: Callable[[str, int], int]) -> None:
+        """Have more steps traced; those beyond `MOST_STEPS` in a run are not.
 
         Args:
             steps: how many.
-
-        Returns:
-            The kind that they shall have.
+            choose: makes so many of the next steps steps of a kind; returns how many were not yet.
 
         Raises:
             UsageError: if that is no number of steps, or there is no run file.
         """
-        numbers = Tracing(steps).numbers(0)
+        asked = len(Tracing(steps).numbers(0))
         if self._torch is None:
             self._torch = self._torch_trace(Tracing())
-        self._asked += len(numbers)
-        return self._torch.kind
+        granted = min(asked, MOST_STEPS - self._asked)
+        self._asked += choose(self._torch.kind, granted)
+        self._refused += asked - granted
 
     # ---- while the run is recorded ----------------------------------------------------------
 
@@ -125,7 +127,7 @@ class Capturing:
             UsageError: if cProfile cannot count, since another profiler does.
         """
         if self._files is not None:
-            self._files.clear()
+            self._files.clear(functions=self._functions is not None)
         if self._functions is not None:
             self._functions.start()
 
@@ -139,6 +141,16 @@ class Capturing:
             self._training = True
             with own_time(track):
                 self._functions.loop_begins()
+
+    def lane_begins(self, track: Any) -> None:
+        """Another lane begins between two steps: what happens in it belongs in no window.
+
+        Args:
+            track: the thread's track.
+        """
+        if self._torch is not None and self._torch.watching:
+            with own_time(track):
+                self._torch.pause()
 
     def found(self) -> Captured:
         """What has been found so far."""
@@ -154,6 +166,8 @@ class Capturing:
                 )
             if self._functions.replaced:
                 notes.append({"code": "cprofile_replaced"})
+            if self._lost:
+                notes.append({"code": "cprofile_lost", "message": self._lost})
         traces = () if self._torch is None else tuple(self._torch.traces)
         return Captured(traces, functions, tuple(notes))
 
@@ -165,6 +179,8 @@ class Capturing:
             yield {"code": "trace_failed", "message": self._torch.failure}
         elif self._stopped and 0 < traced < self._asked:
             yield {"code": "trace_incomplete", "count": traced, "asked": self._asked}
+        if self._refused:
+            yield {"code": "trace_limit", "limit": MOST_STEPS, "count": self._refused}
 
     # ---- at the end -------------------------------------------------------------------------
 
@@ -181,9 +197,12 @@ class Capturing:
             return
         with own_time(track):
             if self._torch is not None:
-                self._torch.pause()
+                self._torch.stop()
             if self._functions is not None and self._files is not None:
-                self._functions.save(self._files.functions, self._files.loop_functions)
+                try:
+                    self._functions.save(self._files.functions, self._files.loop_functions)
+                except RunFileError as error:
+                    self._lost = str(error)
 
     def finish(self, run: Run) -> str | None:
         """The run is saved: complete the folder of its traces.
@@ -199,7 +218,7 @@ class Capturing:
         try:
             if self._torch.traces or (self.log is not None and self.log.kept):
                 self._complete(self._files, run)
-        except (RnnprofError, OSError) as error:
+        except Exception as error:  # whatever it is, the run is saved, and the program has done its work
             return self._torch.failure or f"the folder of the traces is not complete: {error}"
         return None if self._torch.traces else self._why_none(self._torch, run)
 
@@ -210,7 +229,7 @@ class Capturing:
         runfile.save(run, files.copy)
         scalars.write(run, files.folder)
         if self.log is not None:
-            stage_trace.write(self.log, files.stages, Path(sys.argv[0]).name or "rnnprof")
+            stage_trace.write(self.log, files.stages, Path((sys.argv or [""])[0]).name or "rnnprof")
 
     def _why_none(self, torch: TorchTrace, run: Run) -> str:
         lane = run.lane("train")
@@ -219,6 +238,8 @@ class Capturing:
             return torch.failure
         if torch.begun:
             return "no traced step ended well"
+        if not steps and any(other.steps for other in run.lanes if other.thread):
+            return "only the thread that opened the profile is traced, and the steps were another's"
         if not steps:
             return "no step of a training loop was seen"
         return f"the run ended after {steps} steps, and step {self._first + 1} was the first to be traced"

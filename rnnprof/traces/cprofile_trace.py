@@ -96,7 +96,7 @@ class FunctionTrace:
     # ---- steps in which stages are told apart -----------------------------------------------
 
     def open(self, step: int) -> None:
-        """A step is about to begin: its clock is read after this.
+        """A step is about to begin.
 
         Args:
             step: its number.
@@ -104,18 +104,24 @@ class FunctionTrace:
         if self._counting():
             self._stages.open()
 
+    def begin(self) -> None:
+        """The step begins: its clock is read after this."""
+
+    def end(self) -> None:
+        """The step ends: its clock is read after this."""
+
     def enter(self, name: str) -> None:
         """A stage is about to begin: its clock is read after this."""
         if self._running:
             self._stages.enter(name)
 
     def leave(self, name: str) -> None:
-        """A stage has ended: its clock was read before this."""
+        """A stage is about to end: its clock is read after this."""
         if self._running:
             self._stages.leave(name)
 
     def close(self, keep: bool) -> None:
-        """A step has ended: its clock was read before this.
+        """A step has ended.
 
         Args:
             keep: whether it counts.

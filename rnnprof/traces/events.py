@@ -12,7 +12,7 @@ import os
 import re
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
 
@@ -184,22 +184,23 @@ def entries(data: Json) -> Iterator[Entry]:
         )
 
 
-def take_marks(data: Json, mark: str) -> Json:
+def take_marks(data: Json, names: Mapping[str, str]) -> Json:
     """Make labels what they are: annotations under their own names.
 
     torch's cheap label is written as an operator where shapes are not recorded, so that nothing but
     its name tells it from one.
 
     Args:
-        data: a trace in which every label's name begins with the mark; it is changed.
-        mark: what no operator's name begins with.
+        data: a trace in which labels are named by marks; it is changed.
+        names: the names that they stand for, by their marks, which no operator is named by.
 
     Returns:
-        The same trace, the labels as ``user_annotation`` and without the mark.
+        The same trace, the labels as ``user_annotation`` under their own names.
     """
     for event in data["traceEvents"]:
-        if isinstance(event, dict) and isinstance(event.get("name"), str) and event["name"].startswith(mark):
-            event["name"] = event["name"][len(mark) :]
+        name = event.get("name") if isinstance(event, dict) else None
+        if isinstance(name, str) and name in names:
+            event["name"] = names[name]
             if event.get("cat") == OPERATOR:
                 event["cat"] = ANNOTATION
     return data

@@ -64,14 +64,19 @@ class Files:
         """A file's name as the run keeps it: relative to the run file's folder."""
         return file.relative_to(self.run.parent).as_posix()
 
-    def clear(self) -> None:
-        """Remove what an earlier run of the same name left; nothing else is touched."""
+    def clear(self, functions: bool = True) -> None:
+        """Remove what an earlier run of the same name left; nothing else is touched.
+
+        Args:
+            functions: whether cProfile's statistics are among it: under these names a user may have
+                some from elsewhere, so only a run that writes its own removes them.
+        """
         mine = re.compile(
             rf"(stages|steps-\d+-\d+){re.escape(self._mark)}{re.escape(TRACE)}"
             rf"|rank{self.rank}\.\d+{re.escape(TENSORBOARD)}"
             rf"|events\.out\.tfevents\..*\.rank{self.rank}"
         )
-        old = [self.functions, self.loop_functions, self.copy]
+        old = [self.copy, *([self.functions, self.loop_functions] if functions else [])]
         if self.folder.is_dir():
             old += [file for file in self.folder.iterdir() if mine.fullmatch(file.name)]
         for file in old:

@@ -15,6 +15,8 @@ from functools import wraps
 from types import FrameType
 from typing import Any
 
+from rnnprof.traces.ways_in import Watch
+
 MONITORING = sys.version_info >= (3, 12)
 """Whether cProfile is built on `sys.monitoring`."""
 
@@ -40,7 +42,7 @@ class Profile(cProfile.Profile):
         return MONITORING or (found is self and not self.displaced)
 
 
-class Guard:
+class Guard(Watch):
     """Calls something before another profiler takes the place of ours.
 
     Args:
@@ -48,9 +50,8 @@ class Guard:
     """
 
     def __init__(self, give_way: Callable[[], None]) -> None:
-        self._give_way = give_way
+        super().__init__(give_way)
         self._thread = 0
-        self._undo: list[Callable[[], None]] = []
 
     def begin(self) -> None:
         """Watch from now on, on this thread."""
@@ -60,12 +61,6 @@ class Guard:
             self._watch_monitoring()
         else:
             self._watch_cprofile()
-
-    def end(self) -> None:
-        """Put everything back."""
-        for undo in reversed(self._undo):
-            undo()
-        self._undo.clear()
 
     def _watch_setprofile(self) -> None:
         set_profile = sys.setprofile
@@ -108,19 +103,3 @@ class Guard:
             ask(tool_id, name)
 
         self._replace(monitoring, "use_tool_id", use_tool_id)
-
-    def _replace(self, owner: Any, name: str, new: Any) -> None:
-        """Put another function in the place of one, until the end."""
-        missing = object()
-        old = vars(owner).get(name, missing)
-
-        def undo() -> None:
-            # What the program has put there since stays.
-            if vars(owner).get(name) is new:
-                if old is missing:
-                    delattr(owner, name)
-                else:
-                    setattr(owner, name, old)
-
-        setattr(owner, name, new)
-        self._undo.append(undo)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rnnprof.errors import UsageError
+from rnnprof.recorder.watched import MOST_STEPS
 
 DEFAULT_STEPS = 3
 
@@ -38,14 +39,20 @@ class Tracing:
             warmup: number of first steps that are warmup.
 
         Raises:
-            UsageError: if `steps` makes no sense.
+            UsageError: if `steps` makes no sense, or is more than `MOST_STEPS`.
         """
-        if isinstance(self.steps, int) and not isinstance(self.steps, bool):
-            if self.steps < 1:
-                raise UsageError(f"{self.steps} steps to trace: give 1 or more")
-            return tuple(range(warmup, warmup + self.steps))
+        steps = self.steps
+        if isinstance(steps, int) and not isinstance(steps, bool):
+            if steps < 1:
+                raise UsageError(f"{steps} steps to trace: give 1 or more")
+            steps = range(warmup, warmup + steps)
+        found: set[int] = set()
         try:
-            numbers = tuple(sorted(set(self.steps)))  # type: ignore[arg-type]
+            for number in steps:  # type: ignore[union-attr]
+                found.add(number)
+                if len(found) > MOST_STEPS:
+                    raise UsageError(f"more than {MOST_STEPS} steps to trace: a viewer cannot open that")
+            numbers = tuple(sorted(found))
         except TypeError:
             numbers = ()
         if not numbers:

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import time
-import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Any
 
 from rnnprof.captures import Trace
-from rnnprof.model import Json
 from rnnprof.traces import events, for_tensorboard, operators
 from rnnprof.traces.files import Files
+from rnnprof.traces.kineto import cheapest_label, exported, quiet
 from rnnprof.traces.options import Tracing
+from rnnprof.traces.ways_in import TorchGuard
 
 MARK = "rnnprof/"
-"""How the names of our labels begin until the trace is written: a stage may have an operator's name."""
-_LOG_LEVEL = "KINETO_LOG_LEVEL"
-"""Where Kineto, torch.profiler's library, is told how much to print on stderr; read when it starts."""
+"""How our labels begin, and a number follows: a stage may have an operator's name, and Kineto writes
+names that are not ASCII, or have a quotation mark in them, so that they cannot be read."""
 
 
 class TorchTrace:
@@ -48,73 +45,95 @@ class TorchTrace:
         self.paths: Callable[[], Iterable[tuple[str, ...]]] = tuple
         self.traces: list[Trace] = []
         self.failure: str | None = None
-        self.begun = False
-        """Whether a step was to be traced so far."""
+        self.watching = self.begun = False
+        """Whether a window is open, and whether one ever was to be."""
 
         self._files = files
         self._aside = aside
-        self._watching = False
         self._kept: list[int] = []
         self._step = 0
+        self._mark = ""
         self._began = 0
         self._profiler: Any = None
         self._label: Any = None
         self._labels: dict[str, Any] = {}
+        self._names: dict[str, str] = {}
         self._opened: list[tuple[str, Any]] = []
-        self._restore: Callable[[], None] = _nothing
+        self._guard = TorchGuard(self._give_way)
 
     # ---- steps and stages -------------------------------------------------------------------
 
     def open(self, step: int) -> None:
-        """Start torch.profiler, where this is the first step of a window, and label the step."""
-        if not self._watching:
-            self._watching = self.begun = True
+        """Start torch.profiler, where this is the first step of a window."""
+        if not self.watching:
+            self.watching = self.begun = True
             self._kept = []
             with self._aside():
                 self._start()
         self._step = step
-        self.enter(f"ProfilerStep#{step}")
+
+    def begin(self) -> None:
+        """Open the step's label."""
+        self._mark = f"{MARK}{len(self._names)}"
+        self.enter(f"ProfilerStep#{self._step}")
 
     def enter(self, name: str) -> None:
         """Open a label."""
         if self._profiler is None:
             return
-        label = self._labels.get(name)
-        if label is None:
-            label = self._labels[name] = self._label(MARK + name)
-        label.__enter__()
+        try:
+            label = self._labels.get(name)
+            if label is None:
+                mark = f"{MARK}{len(self._names)}"
+                self._names[mark] = name
+                label = self._labels[name] = self._label(mark)
+            label.__enter__()
+        except Exception as error:  # a label that cannot be opened must not end the program
+            self._fail(f"a label could not be opened: {_words(error)}")
+            return
         self._opened.append((name, label))
 
     def leave(self, name: str) -> None:
         """Close the label of that name, and those left open in it."""
         opened = self._opened
         if opened and opened[-1][0] == name:
-            # Quickly: the stage has ended, and the label is to end with it.
-            opened.pop()[1].__exit__(None, None, None)
+            self._close_last()
         elif any(name == one for one, _ in opened):
             while self._close_last() != name:
                 pass
 
-    def close(self, keep: bool) -> None:
-        """Close the step's label."""
+    def end(self) -> None:
+        """Close the step's label, and those left open in it."""
         while self._opened:
             self._close_last()
-        self._labels.clear()
+
+    def close(self, keep: bool) -> None:
+        """Note whether the step counts; one that does not gives its number to the next."""
+        self._labels.pop(f"ProfilerStep#{self._step}", None)
         if keep and self._profiler is not None:
             self._kept.append(self._step)
+        elif self._mark in self._names:
+            self._names[self._mark] = f"ProfilerStep {self._step}"
 
     def pause(self) -> None:
         """The window is over: stop torch.profiler, write the trace and sum it up."""
-        if self._watching:
-            self._watching = False
+        if self.watching:
+            self.watching = False
             with self._aside():
                 self._finish()
 
+    def stop(self) -> None:
+        """Nothing is traced any more."""
+        self.pause()
+        self._guard.end()
+
     def _close_last(self) -> str:
         name, label = self._opened.pop()
-        # A label that cannot be closed must not end the program.
-        with contextlib.suppress(Exception):
+        # Quickly: the stage has ended, and the label is to end with it.
+        try:
             label.__exit__(None, None, None)
+        except Exception as error:
+            self._fail(f"a label could not be closed: {_words(error)}")
         return name
 
     # ---- torch.profiler ---------------------------------------------------------------------
@@ -128,55 +147,41 @@ class TorchTrace:
             if torch.autograd._profiler_enabled():
                 self._fail("the program runs a profiler of torch itself: only one can be active")
                 return
-            with _quiet():
+            with quiet():
                 profiler = torch.profiler.profile(
                     record_shapes=self.options.record_shapes,
                     with_stack=self.options.with_stack,
                     profile_memory=self.options.profile_memory,
                 )
-                self._label = _cheapest_label(torch)
-                profiler.start()
+                self._label = cheapest_label(torch)
+                # Known before it starts, so that it is stopped even if Ctrl-C comes meanwhile.
+                self._profiler = profiler
+                self._guard.start(torch, profiler)
         except Exception as error:
+            self._profiler = None
             self._fail(f"torch.profiler did not start: {_words(error)}")
             return
-        self._profiler = profiler
         self._began = time.time_ns() // 1_000_000
-        self._give_way_to_others(torch)
 
-    def _give_way_to_others(self, torch: Any) -> None:
-        """If the program starts a profiler of torch's while ours runs, ours ends: it must not fail."""
-        kind = torch.autograd.profiler.profile
-        prepare = kind.__dict__.get("_prepare_trace")
-        if prepare is None:
+    def _give_way(self) -> None:
+        """The program starts a profiler of torch's: it must not fail, so ours ends."""
+        if self._profiler is None:
             return
-
-        def _prepare_trace(other: Any) -> Any:
-            self._restore()
-            self._fail("the program started a profiler of torch itself while steps were traced")
+        self._fail("the program started a profiler of torch itself while steps were traced")
+        with contextlib.suppress(Exception):
             self._stop()
-            return prepare(other)
-
-        kind._prepare_trace = _prepare_trace
-
-        def restore() -> None:
-            if kind.__dict__.get("_prepare_trace") is _prepare_trace:
-                kind._prepare_trace = prepare
-
-        self._restore = restore
 
     def _stop(self) -> Any:
         profiler, self._profiler = self._profiler, None
-        while self._opened:
-            self._close_last()
+        self.end()
         if profiler is not None:
-            with _quiet():
+            with quiet():
                 profiler.stop()
         return profiler
 
     def _finish(self) -> None:
         if self._profiler is None:
             return
-        self._restore()
         try:
             profiler = self._stop()
             if self._kept:
@@ -192,7 +197,7 @@ class TorchTrace:
     def _write(self, profiler: Any) -> Trace:
         self._files.folder.mkdir(exist_ok=True)
         raw = self._files.steps(self._kept[0], self._kept[-1])
-        data, size = _exported(profiler, raw)
+        data, size = exported(profiler, raw, self._names)
         paths, steps = tuple(self.paths()), tuple(self._kept)
         found = operators.summarise(data, paths, steps)
         fit = for_tensorboard.fit(data, paths, steps)
@@ -209,43 +214,6 @@ class TorchTrace:
             memory=self.options.profile_memory,
             stages=found.stages,
         )
-
-
-def _nothing() -> None:
-    return None
-
-
-def _exported(profiler: Any, file: Path) -> tuple[Json, int]:
-    """Write torch.profiler's own trace, whole or not at all, with the labels under their own names."""
-    temporary = file.with_name(f".{os.getpid()}.{file.name}")
-    try:
-        with _quiet():
-            profiler.export_chrome_trace(str(temporary))
-        data = events.take_marks(events.read(temporary), MARK)
-        return data, events.write(file, data)
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-
-
-def _cheapest_label(torch: Any) -> Any:
-    """The label that costs least: the public one takes twelve times as long."""
-    fast = getattr(torch._C._profiler, "_RecordFunctionFast", None)
-    return torch.profiler.record_function if fast is None else fast
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """The program's own output stays as it was, whatever torch has to say of its profiler."""
-    level = os.environ.get(_LOG_LEVEL)
-    os.environ.setdefault(_LOG_LEVEL, "99")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        if level is None:
-            os.environ.pop(_LOG_LEVEL, None)
 
 
 def _words(error: Exception) -> str:

@@ -79,7 +79,8 @@ def flowchart(recorded: Run, by: str) -> str:
 
 def _notes(result: Breakdown) -> list[str]:
     """What to know before trusting the numbers; what to do about them would be said here too."""
-    return [*([result.perturbation.sentence] if result.perturbation.sentence else []), *result.notes]
+    sentence = result.perturbation.sentence
+    return [*([sentence] if sentence else []), *map(units.visible, result.notes)]
 
 
 def _blocks(blocks: Sequence[Block]) -> list[Json]:

@@ -95,7 +95,7 @@ def notes(*saved: Json, **changed: object) -> tuple[str, ...]:
         ({"code": "python_marks"},
          "The compiled part of rnnprof is missing: stage marks cost more than they need to."),
         ({"code": "trace_incomplete", "count": 2, "asked": 3},
-         "Only 2 of 3 steps were traced: the run ended."),
+         "Only 2 of 3 steps were traced: the others never came, or did not end well."),
         ({"code": "trace_failed", "message": "{no} \x1b[2J"}, "torch.profiler failed: {no} \x1b[2J."),
         ({"code": "cprofile_replaced"},
          "The program started a profiler of its own: cProfile's figures end there."),

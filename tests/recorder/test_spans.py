@@ -354,6 +354,33 @@ def test_a_log_that_fails_is_given_up(monkeypatch: Any, clock: FakeClock, log: S
     assert in_steps(prof.run) == {"forward": (5, 25)}
 
 
+def test_a_log_that_fails_at_the_end_does_not_cost_the_run(
+    monkeypatch: Any, clock: FakeClock, log: SpanLog
+) -> None:
+    def full(self: Stream) -> Chunk:
+        raise MemoryError
+
+    prof = logged(clock, log)
+    with prof.step():
+        clock.advance(5)
+    monkeypatch.setattr(Stream, "pack", full)
+    end(prof, log)
+    assert log.failure == "MemoryError"
+
+
+def test_a_log_that_fails_where_a_device_measured_does_not_stop_the_program(
+    monkeypatch: pytest.MonkeyPatch, clock: FakeClock, log: SpanLog
+) -> None:
+    device = FakeDevice(clock)
+    prof = logged("event", log, device=device)
+    with prof.step():
+        device.launch(300)
+    monkeypatch.setattr(log, "chunk", None)
+    end(prof, log)
+    assert log.failure is not None
+    assert steps(prof.run, "event").total_ns == 300
+
+
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 1 << 50), st.integers(-5, 1 << 50)), max_size=50))
 def test_a_chunk_gives_back_what_went_in(rows: list[tuple[int, int, int]]) -> None:
     stream = Stream()

@@ -37,6 +37,12 @@ class FakeWatcher:
     def open(self, step: int) -> None:
         self._tell(f"open {step}")
 
+    def begin(self) -> None:
+        self._tell("begin")
+
+    def end(self) -> None:
+        self._tell("end")
+
     def enter(self, name: str) -> None:
         self._tell(f"enter {name}")
 
@@ -60,6 +66,9 @@ class FakeCaptures:
 
     def training_begins(self, track: Any) -> None:
         self.begun += 1
+
+    def lane_begins(self, track: Any) -> None:
+        pass
 
     def found(self) -> Captured:
         return Captured(notes=({"code": "seen"},))
@@ -104,13 +113,14 @@ def test_watched_steps_are_of_their_own_kind_and_the_watcher_hears_of_all() -> N
         "backward": (3, 300 + 3 * COST),
     }
     assert steps(prof.run).total_ns == 3 * 163
-    inside = 6 * COST
+    # What it does at the step's own beginning is before it.
+    inside = 7 * COST
     assert steps(prof.run, "trace").total_ns == 3 * (163 + inside)
     inner = ["enter forward", "enter rnn", "leave rnn", "leave forward", "enter backward", "leave backward"]
     assert watcher.told == [
-        *("open 1", *inner, "close"),
-        *("open 2", *inner, "close", "pause"),
-        *("open 4", *inner, "close", "pause"),
+        *("open 1", "begin", *inner, "end", "close"),
+        *("open 2", "begin", *inner, "end", "close", "pause"),
+        *("open 4", "begin", *inner, "end", "close", "pause"),
     ]
     assert captures.begun >= 1
     assert {"code": "seen"} in prof.run.notes
@@ -128,7 +138,8 @@ def test_what_a_watcher_does_between_steps_is_rnnprofs_own_time() -> None:
     found = outside(prof.run, "train")
     assert found["rnnprof"] == (2, 3 * COST)
     epoch = next(stage for stage in lane(prof.run, "train").stages if stage.name == "epoch")
-    assert epoch.self_ns == 30
+    # At the step's beginning, between the two, it opens a label: that is nobody's.
+    assert epoch.self_ns == 30 + COST
 
 
 def test_boundary_marks_in_a_watched_step() -> None:
@@ -150,12 +161,12 @@ def test_boundary_marks_in_a_watched_step() -> None:
                 clock.advance(13)
     assert in_steps(prof.run) == {"one": (2, 19), "one/inner": (1, 1), "two": (1, 7)}
     assert in_steps(prof.run, "trace") == {
-        "one": (2, 19 + 3 * COST),
+        "one": (2, 19 + 4 * COST),
         "one/inner": (1, 1 + COST),
         "two": (1, 7 + COST),
     }
-    assert watcher.told[:4] == ["open 0", "enter one", "enter inner", "leave inner"]
-    assert watcher.told[4:] == ["leave one", "enter two", "leave two", "enter one", "close", "pause"]
+    assert watcher.told[:5] == ["open 0", "begin", "enter one", "enter inner", "leave inner"]
+    assert watcher.told[5:] == ["leave one", "enter two", "leave two", "enter one", "end", "close", "pause"]
 
 
 def test_a_watched_step_that_fails_does_not_count() -> None:
@@ -167,8 +178,8 @@ def test_a_watched_step_that_fails_does_not_count() -> None:
                 raise ValueError("bad")
         loop(prof, clock, 1)
     assert steps(prof.run, "trace").count == 1
-    assert watcher.told[:4] == ["open 0", "enter forward", "leave forward", "drop"]
-    assert watcher.told[4] == "open 1"
+    assert watcher.told[:6] == ["open 0", "begin", "enter forward", "leave forward", "end", "drop"]
+    assert watcher.told[6] == "open 1"
 
 
 def test_a_step_that_was_left_open_at_the_end_is_dropped() -> None:
@@ -178,7 +189,7 @@ def test_a_step_that_was_left_open_at_the_end_is_dropped() -> None:
         with prof:
             prof.step().__enter__()
             prof.stage("forward").__enter__()
-    assert watcher.told == ["open 0", "enter forward", "drop", "pause"]
+    assert watcher.told == ["open 0", "begin", "enter forward", "end", "drop", "pause"]
 
 
 def test_kept_stage_objects_and_recursion_in_a_watched_step() -> None:
@@ -190,7 +201,8 @@ def test_kept_stage_objects_and_recursion_in_a_watched_step() -> None:
             with prof.step(), kept, prof.stage("a"), prof.stage("kept"):
                 clock.advance(2)
     assert in_steps(prof.run, "trace")["kept"][0] == 1
-    assert watcher.told == ["open 1", "enter kept", "enter a", "leave a", "leave kept", "close", "pause"]
+    inner = ["enter kept", "enter a", "leave a", "leave kept"]
+    assert watcher.told == ["open 1", "begin", *inner, "end", "close", "pause"]
 
 
 def test_other_threads_and_lanes_are_not_watched() -> None:
@@ -274,4 +286,21 @@ def test_a_save_after_a_watched_step_counts_no_time_twice(tmp_path: Path) -> Non
     with prof:
         loop(prof, clock, 5)
     train = lane(prof.run, "train")
-    assert train.series.total_ns == train.steps_ns + outside(prof.run, "train")["rnnprof"][1]
+    labels = 5 * COST
+    assert train.series.total_ns == train.steps_ns + outside(prof.run, "train")["rnnprof"][1] + labels
+
+
+def test_turns_that_are_no_steps_take_no_numbers() -> None:
+    clock = FakeClock()
+    prof, watcher, _ = profile(clock, range(2, 9))
+    with prof:
+        for _ in range(4):
+            for _ in prof.steps(range(3)):
+                clock.advance(1)
+    opened = [int(words.split()[1]) for words in watcher.told if words.startswith("open")]
+    # The last turn of each loop only finds its end.
+    assert opened == [2, 3, 3, 4, 5, 6, 6, 7, 8]
+    assert watcher.told.count("close") == 7
+    assert watcher.told.count("pause") == 1
+    assert steps(prof.run, "trace").count == 7
+    assert steps(prof.run).count == 5

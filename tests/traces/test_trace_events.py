@@ -122,10 +122,10 @@ def test_calls_of_a_devices_library(category: str) -> None:
 
 def test_marks_are_taken_from_labels() -> None:
     trace = TraceBuilder()
-    trace.op("mark:ProfilerStep#1", 0, 9)
-    trace.label("mark:aten::mm", 1, 5)
+    trace.op("mark/0", 0, 9)
+    trace.label("mark/1", 1, 5)
     trace.op("aten::mm", 2, 3)
-    data = events.take_marks(trace.data(), "mark:")
+    data = events.take_marks(trace.data(), {"mark/0": "ProfilerStep#1", "mark/1": "aten::mm"})
     assert [(event["cat"], event["name"]) for event in data["traceEvents"]] == [
         ("user_annotation", "ProfilerStep#1"),
         ("user_annotation", "aten::mm"),
