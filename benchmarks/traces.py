@@ -97,10 +97,11 @@ def agreement(folder: Path) -> None:
     train = run.lane("train")
     assert train is not None
     marked = {path: stage.series.total_ns for path, stage in walk(train.steps["trace"].stages)}
+    marked[()] = train.steps["trace"].series.total_ns
     for stage in trace.stages:
-        if stage.path:
-            over = stage.total_ns / marked[stage.path]
-            print(f"{'/'.join(stage.path):24} {marked[stage.path] / stage.calls / 1e3:9.1f} µs  {over:.4f}")
+        over = stage.total_ns / marked[stage.path]
+        name = "/".join(stage.path) or "step"
+        print(f"{name:24} {marked[stage.path] / stage.calls / 1e3:9.1f} µs  {over:.4f}")
 
 
 def main() -> None:

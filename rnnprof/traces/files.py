@@ -73,6 +73,8 @@ class Files:
         """
         mine = re.compile(
             rf"(stages|steps-\d+-\d+){re.escape(self._mark)}{re.escape(TRACE)}"
+            # What a killed job was writing.
+            rf"|\.\d+\.steps-\d+-\d+{re.escape(self._mark)}\.trace\.json"
             rf"|rank{self.rank}\.\d+{re.escape(TENSORBOARD)}"
             rf"|events\.out\.tfevents\..*\.rank{self.rank}"
         )

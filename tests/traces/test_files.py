@@ -34,6 +34,7 @@ def test_an_earlier_run_is_cleared_and_nothing_else(tmp_path: Path) -> None:
     files.folder.mkdir()
     mine = [
         *(files.functions, files.loop_functions, files.copy, files.stages, files.steps(1, 3)),
+        files.folder / ".4711.steps-1-3.trace.json",
         *(files.tensorboard(77), files.folder / "events.out.tfevents.12.rnnprof.rank0"),
     ]
     others = [
