@@ -63,6 +63,10 @@ class Schedule:
         self._dealt += len(kinds)
         return kinds
 
+    def give_up(self, kind: str) -> None:
+        """Make no step to come one of that kind."""
+        self.chosen = {number: one for number, one in self.chosen.items() if one != kind}
+
     def next_chosen(self) -> str | None:
         """The kind that is fixed for the next step to be dealt, or None."""
         return self.chosen.get(self._dealt)

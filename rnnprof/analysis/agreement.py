@@ -13,6 +13,8 @@ TOLERANCE = 0.05
 """How far the two may be apart."""
 MATTERS = 0.01
 """Share of the step from which a stage is compared in words."""
+MATTERS_NS = 5_000
+"""Time in a step below which a difference says nothing: clocks and labels cost about as much."""
 NAMED = 3
 """Stages that are named where they disagree."""
 
@@ -97,7 +99,12 @@ def agree(run: Run) -> Agreement | None:
     if not stages:
         return None
     some = [each for each in stages if each.share > MATTERS]
-    apart = [each for each in some if each.ratio is None or abs(each.ratio - 1) > TOLERANCE]
+    apart = [
+        each
+        for each in some
+        if abs(each.traced_ns - each.marked_ns) > MATTERS_NS
+        and (each.ratio is None or abs(each.ratio - 1) > TOLERANCE)
+    ]
     return Agreement(stages, not apart, _unlike(apart) if apart else _alike(some))
 
 

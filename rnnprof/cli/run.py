@@ -83,7 +83,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--trace-steps",
         metavar="N",
-        help="watch N steps after the warmup, or steps by number: 100-102 (the first one is 0)",
+        help="watch N steps after the warmup, or steps by number: 100-102 (the first one is 0); 0 for "
+        "the stages alone",
     )
     for name, what in (
         ("record-shapes", "the shapes of operators' inputs"),

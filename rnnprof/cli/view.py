@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     if not 0 <= args.port <= 65535:
         raise UsageError(f"--port {args.port}: give a number from 1 to 65535, or none for a free one")
     choice = choose(args.file, args.viewer, args.what)
-    with contextlib.suppress(KeyboardInterrupt), _ended_by_sigterm(), contextlib.ExitStack() as closing:
+    with contextlib.suppress(KeyboardInterrupt), _ended_by_signals(), contextlib.ExitStack() as closing:
         notices = list(choice.notices)
         viewer, address = _open(choice, args.port, notices, closing)
         closing.callback(viewer.close)
@@ -118,16 +118,18 @@ def _tensorboard(
 
 
 @contextlib.contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """Have SIGTERM do what Ctrl-C does, so that nothing is left behind."""
+def _ended_by_signals() -> Iterator[None]:
+    """Have SIGTERM, and a terminal that is closed, do what Ctrl-C does, so that nothing is left behind."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    ends = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {end: signal.signal(end, signal.default_int_handler) for end in ends}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for end, handler in before.items():
+            signal.signal(end, handler)
 
 
 def _has_display() -> bool:

@@ -70,6 +70,15 @@ class LaneState:
             return next((kind for kind, root in self.roots.items() if root is self.step.deck[-1]), None)
         return self.kinds[-1] if self.kinds else self.track.recorder.schedule.next_chosen()
 
+    def give_up(self, kind: str) -> None:
+        """Make no further step one of that kind."""
+        schedule = self.track.recorder.schedule
+        schedule.give_up(kind)
+        if kind in self.roots:
+            root, main = self.roots[kind], self.root_of(schedule.main)
+            self.step.deck[:] = [main if one is root else one for one in self.step.deck]
+        self.kinds = [schedule.main if one == kind else one for one in self.kinds]
+
     def choose(self, kind: str, steps: int) -> int:
         """Make the next steps steps of a kind; return how many were of another."""
         deck, kinds, changed = self.step.deck, self.kinds, 0

@@ -1,4 +1,4 @@
-"""rnnprof's own work between two steps: saving, and what watchers do before and after a step."""
+"""rnnprof's own work: saving between two steps, and what watchers do around a step or in it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rnnprof.stages import OWN
 
 
 class own_time:
-    """Outside steps, count time as rnnprof's own stage and no other's; a context manager.
+    """Count time as rnnprof's own stage, and no other's, nor the open step's; a context manager.
 
     It is no generator: what that calls would be counted by cProfile as the program's.
 
@@ -36,6 +36,11 @@ class own_time:
         if own is None:
             own = root.children[OWN] = Stage(track, OWN, root, root.clock)
         track.count(own.tally, self._since, ns)
-        track.shift(ns, [stage for stage in chain(track.current) if stage.parent is not None])
+        opened = list(chain(track.current))
+        if opened and opened[-1] is not root:
+            # In a step, whose root ends the chain.
+            opened += chain(track.lane.step.outer)
+        # All but the lane, of which this is a part.
+        track.shift(ns, [stage for stage in opened if stage is not root])
         if track.log is not None:
             track.log.paused(self._since, now, lanes=False)

@@ -38,6 +38,13 @@ class Watcher(Protocol):
     kind: str
     """The kind of the steps that it looks into."""
 
+    slow: bool
+    """Whether what it does in a step takes so long that it must not count as the step's."""
+
+    @property
+    def done(self) -> bool:
+        """Whether it will look into no further step."""
+
     paths: Callable[[], Iterable[tuple[str, ...]]]
     """Gives the paths of all stages in these steps so far; set by the recorder."""
 
@@ -141,12 +148,18 @@ class WatchedRoot(Root):
         try:
             # First, as on entry and as in a stage: so a label is as long as the span, for what it
             # costs cancels out.
-            self.watcher.end()
+            if self.watcher.slow:
+                with own_time(self.track):
+                    self.watcher.end()
+            else:
+                self.watcher.end()
             ns = super().end_step(outer, keep)
             ended = True
         finally:
             with own_time(self.track):
                 self.watcher.close(keep and ended)
+                if self.watcher.done:
+                    self.lane.give_up(self.watcher.kind)
                 if self.lane.next_kind() != self.watcher.kind:
                     self.watcher.pause()
         return ns
@@ -170,14 +183,22 @@ class WatchedStage(Stage):
         track: Any = self.track
         if track.current is not self.parent or track.closed or get_ident() != track.owner:
             return track.misplaced_enter(self)
-        self.watcher.enter(self.name)
+        if self.watcher.slow:
+            with own_time(track):
+                self.watcher.enter(self.name)
+        else:
+            self.watcher.enter(self.name)
         return super().__enter__()
 
     def __exit__(self, kind: Any = None, value: Any = None, traceback: Any = None) -> Any:
         track: Any = self.track
         if track.current is not self or track.closed or get_ident() != track.owner:
             return track.misplaced_exit(self, kind is not None)
-        self.watcher.leave(self.name)
+        if self.watcher.slow:
+            with own_time(track):
+                self.watcher.leave(self.name)
+        else:
+            self.watcher.leave(self.name)
         return super().__exit__(kind, value, traceback)
 
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from rnnprof.traces.cprofile_trace import FunctionTrace
     from rnnprof.traces.torch_trace import TorchTrace
 
+NOWHERE = "traces are files beside the run file: give the profile a path"
+NOTHING = "0 steps to trace, and no stages: there is nothing to write"
 FUNCTION_STEPS = 16
 """Steps in which the functions of each stage are told apart."""
 FUNCTION_EVERY = 7
@@ -48,7 +50,7 @@ class Capturing:
         self._files = None if run is None else Files(run)
         self._torch: TorchTrace | None = None
         self._functions: FunctionTrace | None = None
-        self._training = self._stopped = False
+        self._training = self._stopped = self._counting = False
         # Why cProfile's statistics are not there, and how many steps more than the most were asked for.
         self._lost = ""
         self._refused = 0
@@ -61,8 +63,10 @@ class Capturing:
         if options is not None:
             numbers = options.numbers(schedule.warmup)
             self._asked = len(numbers)
-            self._torch = self._torch_trace(options)
+            self._torch = self._torch_trace(options) if numbers else None
             self.log = SpanLog() if options.stages else None
+            if self._files is None or not (numbers or options.stages):
+                raise UsageError(NOTHING if self._files is not None else NOWHERE)
         if cprofile:
             if options is not None and options.with_stack and sys.version_info < (3, 12):
                 raise UsageError(
@@ -81,7 +85,7 @@ class Capturing:
 
     def _torch_trace(self, options: Tracing) -> TorchTrace:
         if self._files is None:
-            raise UsageError("traces are files beside the run file: give the profile a path")
+            raise UsageError(NOWHERE)
         from rnnprof.traces.torch_trace import TorchTrace
 
         return TorchTrace(options, self._files, self._aside)
@@ -108,6 +112,8 @@ class Capturing:
             UsageError: if that is no number of steps, or there is no run file.
         """
         asked = len(Tracing(steps).numbers(0))
+        if not asked:
+            raise UsageError("0 steps to trace: give 1 or more")
         if self._torch is None:
             self._torch = self._torch_trace(Tracing())
         granted = min(asked, MOST_STEPS - self._asked)
@@ -130,6 +136,7 @@ class Capturing:
             self._files.clear(functions=self._functions is not None)
         if self._functions is not None:
             self._functions.start()
+            self._counting = True
 
     def training_begins(self, track: Any) -> None:
         """Steps of the training are about to begin; only the first time matters.
@@ -157,13 +164,10 @@ class Capturing:
         notes = list(self._notes())
         functions = None
         if self._functions is not None and self._files is not None:
-            if self._functions.stopped:
-                functions = self._functions.summary(
-                    *(
-                        self._files.relative(file) if file.exists() else ""
-                        for file in (self._files.functions, self._files.loop_functions)
-                    )
-                )
+            if self._counting:
+                files = (self._files.functions, self._files.loop_functions)
+                names = (self._files.relative(file) if file.exists() else "" for file in files)
+                functions = self._functions.summary(*names)
             if self._functions.replaced:
                 notes.append({"code": "cprofile_replaced"})
             if self._lost:
@@ -213,14 +217,16 @@ class Capturing:
         Returns:
             Why there is no trace, or no whole one, where one was asked for; otherwise None.
         """
-        if self._torch is None or self._files is None:
+        torch = self._torch
+        if self._files is None or (torch is None and self.log is None):
             return None
         try:
-            if self._torch.traces or (self.log is not None and self.log.kept):
+            if (torch is not None and torch.traces) or (self.log is not None and self.log.kept):
                 self._complete(self._files, run)
         except Exception as error:  # whatever it is, the run is saved, and the program has done its work
-            return self._torch.failure or f"the folder of the traces is not complete: {error}"
-        return None if self._torch.traces else self._why_none(self._torch, run)
+            failure = None if torch is None else torch.failure
+            return failure or f"the folder of the traces is not complete: {error}"
+        return None if torch is None or torch.traces else self._why_none(torch, run)
 
     def _complete(self, files: Files, run: Run) -> None:
         from rnnprof.traces import scalars, stage_trace
@@ -242,7 +248,9 @@ class Capturing:
             return "only the thread that opened the profile is traced, and the steps were another's"
         if not steps:
             return "no step of a training loop was seen"
-        return f"the run ended after {steps} steps, and step {self._first + 1} was the first to be traced"
+        return (
+            f"the run ended after {steps} steps, and the first to be traced was number {self._first} (from 0)"
+        )
 
     def disown(self) -> None:
         """In a forked child: count nothing more."""

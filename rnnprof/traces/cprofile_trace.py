@@ -14,9 +14,19 @@ from typing import Any
 
 from rnnprof.captures import MOST_FUNCTIONS, Functions
 from rnnprof.errors import UsageError
-from rnnprof.traces.function_changes import of_program
+from rnnprof.traces.function_files import of_program
 from rnnprof.traces.function_stages import StageCounts
-from rnnprof.traces.function_stats import Aside, Table, difference, longest, own_ns, plain, table, write
+from rnnprof.traces.function_stats import (
+    Aside,
+    Table,
+    alone,
+    difference,
+    longest,
+    own_ns,
+    plain,
+    table,
+    write,
+)
 from rnnprof.traces.giving_way import MONITORING, Guard, Profile
 
 _ABANDONED: list[Any] = []
@@ -38,6 +48,7 @@ class FunctionTrace:
     """
 
     kind = "cprofile"
+    slow = True
     paths: Callable[[], Iterable[tuple[str, ...]]]
 
     def __init__(self, timer: Callable[[], int] | None = None) -> None:
@@ -51,6 +62,11 @@ class FunctionTrace:
         self._whole: list[Any] = []
         self._asides: list[Table] = []
         self._guard = Guard(self._give_way)
+
+    @property
+    def done(self) -> bool:
+        """Whether stages are told apart no more: it has ended, or that has taken long enough."""
+        return self._stages.spent or not self._counting()
 
     # ---- the run ----------------------------------------------------------------------------
 
@@ -134,7 +150,7 @@ class FunctionTrace:
     # ---- what was found ---------------------------------------------------------------------
 
     def save(self, whole: Path, loop: Path) -> None:
-        """Write statistics that pstats and snakeviz read.
+        """Write statistics that pstats and snakeviz read, without what it takes to tell stages apart.
 
         Args:
             whole: the file for the whole run.
@@ -152,14 +168,11 @@ class FunctionTrace:
     def summary(self, file: str, loop_file: str) -> Functions:
         """What a run keeps.
 
-        What it takes to tell stages apart is in the files, but neither among the functions nor in the
-        sums: in a short run it would outweigh all else.
-
         Args:
             file: the file of the whole run, relative to the run file.
             loop_file: that of the loop.
         """
-        setup, loop, _ = map(of_program, self._tables())
+        setup, loop, _ = map(alone, self._tables())
         return Functions(
             file=file,
             loop_file=loop_file,
@@ -172,15 +185,13 @@ class FunctionTrace:
         )
 
     def _tables(self) -> tuple[Table, Table, Table]:
-        """What was counted in the set-up, in the loop, and in all."""
+        """What the program counted in the set-up, in the loop, and in all."""
         whole = table(self._counted())
-        if self._setup is None:
-            return whole, {}, whole
-        setup = table(self._setup)
+        setup = whole if self._setup is None else table(self._setup)
         loop = difference(whole, setup)
         for called in self._asides:
-            loop = difference(loop, called)
-        return setup, loop, whole
+            loop, whole = difference(loop, called), difference(whole, called)
+        return of_program(setup), of_program(loop), of_program(whole)
 
     def _counted(self) -> list[Any]:
         return plain(self._profiler.getstats()) if self._running else self._whole

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import CodeType
 from typing import Any
 
-from rnnprof.traces.function_stats import NOTHING, Counts, Label, Table, counts_of, label
+from rnnprof.traces.function_stats import NOTHING, Counts, Label, counts_of, label
 
 PACKAGE = str(Path(__file__).parent.parent) + os.sep
 PROGRAMS = str(Path(PACKAGE, "examples")) + os.sep
@@ -119,23 +119,6 @@ def of_rnnprof(file: str) -> bool:
         file: its name, as the code objects have it.
     """
     return file.startswith(PACKAGE) and not file.startswith(PROGRAMS)
-
-
-def of_program(counted: Table) -> dict[Label, Counts]:
-    """A table without the functions that only look, and what they call.
-
-    Args:
-        counted: the table of a run, or of a part of it.
-    """
-    found = {}
-    for name, (counts, callers) in counted.items():
-        if not name[0].startswith(ONLY_LOOKING):
-            for caller, part in callers.items():
-                if caller[0].startswith(ONLY_LOOKING):
-                    counts = less(counts, part)
-            if counts[1]:
-                found[name] = counts
-    return found
 
 
 def less(counts: Counts, part: Counts) -> Counts:

@@ -21,7 +21,7 @@ from rnnprof.traces.function_stats import NOTHING, Counts, Label, label, longest
 Place = tuple[int, CodeType]
 """A frame that is never held, so that nothing in it lives longer than it would: its id and code."""
 
-MOST_NS = 3_000_000_000
+MOST_NS = 1_500_000_000
 """Time that looking may take in a run: with ``import torch`` counted, a look is 10 to 30 ms."""
 ENTERING = frozenset(("__enter__", "__exit__", "enter_context"))
 """Functions, of contextlib or anyone's, that are not those in which a stage's statements are."""
@@ -69,12 +69,17 @@ class StageCounts:
         self._step: dict[StagePath, dict[Label, Counts]] = {}
         self._kept: dict[StagePath, dict[Label, Counts]] = {}
 
+    @property
+    def spent(self) -> bool:
+        """Whether the time that looking may take in a run is used up."""
+        return self._spent > MOST_NS
+
     def open(self) -> None:
         """A step begins; where looking has taken too long already it is not looked into."""
         self._step = {}
         self._early = []
         self._visits = []
-        if self._spent > MOST_NS:
+        if self.spent:
             return
         # The second comparison sees all that the first one called itself, and leaves it out.
         self._border()
@@ -82,7 +87,12 @@ class StageCounts:
         self._go_on()
 
     def enter(self, name: str) -> None:
-        """A stage begins inside the one that is open."""
+        """A stage begins inside the one that is open, unless looking has taken too long by now.
+
+        Then the step is looked into no more, and does not count.
+        """
+        if self.spent:
+            self._visits = []
         if self._visits:
             place = self._border()
             self._visits.append(Visit(name, (*self._visits[-1].path, name), place))

@@ -107,6 +107,11 @@ def difference(later: Table, earlier: Table) -> Table:
     return result
 
 
+def alone(counted: Table) -> dict[Label, Counts]:
+    """The functions of a table without their callers."""
+    return {name: counts for name, (counts, _) in counted.items()}
+
+
 def own_ns(counted: Mapping[Label, Counts]) -> int:
     """Own time of all functions of a table, callers left aside, in nanoseconds."""
     return sum(counts[2] for counts in counted.values())

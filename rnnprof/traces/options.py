@@ -18,8 +18,8 @@ class Tracing:
     """What torch.profiler is to watch.
 
     Args:
-        steps: how many steps, right after the warmup; or their numbers, from 0 at the start of
-            training, such as ``range(100, 103)``.
+        steps: how many steps, right after the warmup; 0 for none (see `stages`); or their numbers,
+            from 0 at the start of training, such as ``range(100, 103)``.
         record_shapes: whether the shapes of operators' inputs are recorded.
         with_stack: whether Python's calls and torch's modules are recorded, which is slow.
         profile_memory: whether allocations are recorded.
@@ -43,8 +43,10 @@ class Tracing:
         """
         steps = self.steps
         if isinstance(steps, int) and not isinstance(steps, bool):
-            if steps < 1:
-                raise UsageError(f"{steps} steps to trace: give 1 or more")
+            if steps < 0:
+                raise UsageError(f"{steps} steps to trace: give 1 or more, or 0 for the stages alone")
+            if steps == 0:
+                return ()
             steps = range(warmup, warmup + steps)
         found: set[int] = set()
         try:
@@ -85,7 +87,7 @@ def steps_in(words: str) -> int | range:
     """Steps as they are given on a command line.
 
     Args:
-        words: ``"3"`` for so many after the warmup, ``"100-102"`` for these.
+        words: ``"3"`` for so many after the warmup, ``"100-102"`` for these, ``"0"`` for none.
 
     Raises:
         UsageError: if it is something else.

@@ -34,6 +34,7 @@ class TorchTrace:
     """
 
     kind = "trace"
+    slow = done = False
 
     def __init__(
         self,

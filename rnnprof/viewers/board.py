@@ -31,7 +31,7 @@ class Server(program.WerkzeugServer):  # type: ignore[misc]
         self._open: dict[threading.Thread, socket.socket] = {}
 
         def answer(environ: Any, start_response: Any) -> Any:
-            if is_local(environ.get("HTTP_HOST", ""), self.server_port):
+            if is_local(environ.get("HTTP_HOST", "")):
                 return wsgi_app(environ, start_response)
             start_response("403 Forbidden", [*HEADERS, ("Content-Length", "0")])
             return []

@@ -151,19 +151,19 @@ def pages_in(folder: Path) -> dict[str, Page]:
     return {f"/{file.relative_to(folder).as_posix()}": page_of(file) for file in files}
 
 
-def is_local(host: str, port: int) -> bool:
+def is_local(host: str) -> bool:
     """Whether a request's Host header names this machine.
 
     Another site whose name was made to point here would send its own name (DNS rebinding).
 
     Args:
         host: the header.
-        port: where the server listens.
 
     Returns:
-        True for ``127.0.0.1`` and ``localhost`` with this port.
+        True for ``127.0.0.1`` and ``localhost`` with any port: a tunnel may begin at another one.
     """
-    return host.lower() in (f"{LOOPBACK}:{port}", f"localhost:{port}")
+    name, _, port = host.lower().partition(":")
+    return name in (LOOPBACK, "localhost") and (not port or port.isdecimal())
 
 
 def _why_not(port: int, error: OSError) -> str:
@@ -208,7 +208,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         hosts = self.headers.get_all("Host", [])
-        if len(hosts) != 1 or not is_local(hosts[0], int(self.server.server_address[1])):
+        if len(hosts) != 1 or not is_local(hosts[0]):
             return self._say(403, "this server answers to this machine alone")
         page = self.server.pages.get(self.path.partition("?")[0])
         if page is None:

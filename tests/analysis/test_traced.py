@@ -106,20 +106,28 @@ def test_a_tree_is_put_in_order() -> None:
     assert tree_order(paths) == [("a",), ("a", "c"), ("b",), ("b", "x", "y"), ()]
 
 
+US = 1000
+
+
 def marked(*spans: int) -> Run:
-    """A run of two traced steps with one stage; and its trace, in which that stage took 300 ns a step."""
-    step = {(): [1000], ("rnn",): [spans[0]], ("log",): [spans[1]]}
-    traced = (TracedStage((), 2, 2000), TracedStage(("rnn",), 2, 600), TracedStage(("log",), 2, 10))
-    return run_of([lane_of("train", {"trace": steps_of([step] * 2)})], traces=(trace(*traced),))
+    """A run of two traced steps with one stage; and its trace, in which that stage took 300 µs a step."""
+    step = {(): [1000 * US], ("rnn",): [spans[0] * US], ("log",): [spans[1] * US]}
+    traced = (
+        *(TracedStage((), 2, 2000 * US), TracedStage(("rnn",), 2, 600 * US)),
+        TracedStage(("log",), 2, 10 * US),
+    )
+    return run_of(
+        [lane_of("train", {"trace": steps_of([step] * 2)})], traces=(trace(*traced, total_ns=2000 * US),)
+    )
 
 
 def test_the_trace_and_the_marks_are_compared_stage_by_stage() -> None:
     assert [
         (each.path, each.traced_ns, each.marked_ns, each.ratio) for each in agreement(marked(300, 4))
     ] == [
-        ((), 1000, 1000, 1),
-        (("rnn",), 300, 300, 1),
-        (("log",), 5, 4, 1.25),
+        ((), 1000 * US, 1000 * US, 1),
+        (("rnn",), 300 * US, 300 * US, 1),
+        (("log",), 5 * US, 4 * US, 1.25),
     ]
     assert agreement(run_of([lane_of("train")], traces=(trace(STEP),))) == ()
     assert agree(run_of([lane_of("train", {"trace": steps_of([{(): [9]}])})])) is None
@@ -143,16 +151,26 @@ def test_a_disagreement_is_a_note(spans: tuple[int, int], words: str) -> None:
     )
 
 
+def test_what_clocks_and_labels_cost_is_no_disagreement(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not agree(marked(295, 11)).agrees
+    monkeypatch.setattr("rnnprof.analysis.agreement.MATTERS_NS", 6 * US)
+    found = agree(marked(295, 11))
+    assert found is not None
+    assert found.agrees
+    assert found.sentence.startswith("The trace and the stage marks agree within")
+
+
 def test_a_stage_that_the_trace_lacks_is_a_disagreement() -> None:
     run = marked(300, 4)
-    found = agree(replace(run, traces=(trace(TracedStage((), 2, 2000)),)))
+    found = agree(replace(run, traces=(trace(TracedStage((), 2, 2000 * US), total_ns=2000 * US),)))
     assert found is not None
     assert found.sentence.endswith(": rnn (not in the trace).")
 
 
 def test_every_window_counts_and_a_lost_step_does_not_matter() -> None:
     run = marked(300, 4)
-    one = trace(TracedStage((), 1, 1000), TracedStage(("rnn",), 1, 300), steps=1, total_ns=1000)
+    rnn = TracedStage(("rnn",), 1, 300 * US)
+    one = trace(TracedStage((), 1, 1000 * US), rnn, steps=1, total_ns=1000 * US)
     assert [each.ratio for each in agreement(replace(run, traces=(one, *run.traces)))][:2] == [1, 1]
 
 

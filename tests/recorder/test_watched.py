@@ -24,6 +24,7 @@ class FakeWatcher:
     """Notes what it is told, and takes its time each time."""
 
     kind = "trace"
+    slow = done = False
 
     def __init__(self, clock: FakeClock) -> None:
         self.clock = clock
@@ -304,3 +305,30 @@ def test_turns_that_are_no_steps_take_no_numbers() -> None:
     assert watcher.told.count("pause") == 1
     assert steps(prof.run, "trace").count == 7
     assert steps(prof.run).count == 5
+
+
+def test_what_a_slow_watcher_does_in_a_step_counts_for_none() -> None:
+    clock = FakeClock()
+    prof, watcher, _ = profile(clock, [1, 2])
+    watcher.slow = True
+    with prof, prof.stage("epoch"):
+        loop(prof, clock, 4)
+        clock.advance(30)
+    assert in_steps(prof.run, "trace") == {"forward": (2, 120), "forward/rnn": (2, 100), "backward": (2, 200)}
+    # `begin` alone is quick.
+    assert steps(prof.run, "trace").total_ns == 2 * 163
+    told = len(watcher.told)
+    assert outside(prof.run, "train")["rnnprof"][1] == told * COST - 2 * COST
+    epoch = next(stage for stage in lane(prof.run, "train").stages if stage.name == "epoch")
+    assert epoch.self_ns == 30 + 2 * COST
+
+
+@pytest.mark.parametrize("device", [False, True])
+def test_a_watcher_that_is_done_takes_no_further_steps(device: bool) -> None:
+    clock = FakeClock()
+    prof, watcher, _ = profile(clock, range(1, 60, 2), FakeDevice(clock) if device else None)
+    with prof:
+        loop(prof, clock, 2)
+        watcher.done = True
+        loop(prof, clock, 60)
+    assert steps(prof.run, "trace").count == 2

@@ -67,7 +67,7 @@ def test_the_work_of_tracing_is_not_among_the_functions(tmp_path: Path) -> None:
     assert "work" in names
     assert not {"summarise", "export_chrome_trace", "raw_decode"} & names
     whole: Any = pstats.Stats(str(tmp_path / "run.prof"))
-    assert "summarise" in {key[2] for key in whole.stats}
+    assert not {"summarise", "export_chrome_trace", "raw_decode"} & {key[2] for key in whole.stats}
 
 
 def test_cprofile_alone_needs_no_torch_steps(tmp_path: Path) -> None:
@@ -151,3 +151,33 @@ def test_ranks_write_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert {"run.rank0.json", "run.rank1.json", "steps-5-5.rank0.trace.json.gz"} <= names
     assert sum(name.startswith("rank1.") for name in names) == 1
     assert (tmp_path / "run.rank1.prof").exists()
+
+
+def test_the_stages_alone_need_no_torch(tmp_path: Path) -> None:
+    with rnnprof.profile(tmp_path / "run.json", trace=0) as prof:
+        loop(prof, 9)
+    names = {one.name for one in (tmp_path / "run.trace").iterdir()}
+    assert "stages.trace.json.gz" in names
+    assert not [name for name in names if name.startswith(("steps", "rank"))]
+    run = rnnprof.load(tmp_path / "run.json")
+    assert (run.traces, run.notes) == ((), ())
+    assert "trace" not in kinds(run)
+
+
+def test_nothing_to_trace_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="0 steps to trace, and no stages: there is nothing to write"):
+        rnnprof.profile(tmp_path / "run.json", trace=rnnprof.Tracing(steps=0, stages=False))
+    with rnnprof.profile(tmp_path / "run.json") as prof:
+        with pytest.raises(UsageError, match="0 steps to trace: give 1 or more"):
+            prof.trace_steps(0)
+
+
+def test_a_killed_run_keeps_its_functions(tmp_path: Path) -> None:
+    file = tmp_path / "run.json"
+    with rnnprof.profile(file, cprofile=True, save_every=1e-9) as prof:
+        loop(prof, 12)
+        # What a kill would leave.
+        functions = rnnprof.load(file).functions
+    assert functions is not None
+    assert functions.file == ""
+    assert any("run_backward" in one.name for one in functions.loop)

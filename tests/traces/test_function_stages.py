@@ -142,11 +142,14 @@ def test_nothing_of_rnnprof_or_of_the_looking_itself_is_in_a_stage():
     }
 
 
-def test_the_snapshots_are_in_the_file_but_not_among_the_longest_functions(tmp_path):
+def test_the_snapshots_are_neither_in_the_files_nor_among_the_longest_functions(tmp_path):
     found = loop(None, lambda trace: inner())
     found.save(tmp_path / "run.prof", tmp_path / "run.loop.prof")
     snapshots = "<method 'getstats' of '_lsprof.Profiler' objects>"
-    assert ("~", 0, snapshots) in pstats.Stats(str(tmp_path / "run.prof")).stats
+    for name in ("run.prof", "run.loop.prof"):
+        stats = pstats.Stats(str(tmp_path / name)).stats
+        assert "inner" in {label[2] for label in stats}
+        assert ("~", 0, snapshots) not in stats
     assert snapshots not in [one.name for one in found.summary("a", "b").loop]
 
 
@@ -185,15 +188,37 @@ def test_stages_left_in_an_odd_order():
     }
 
 
+def step(trace, number, stages=1):
+    trace.open(number)
+    for _ in range(stages):
+        with Stage(trace, "forward"):
+            inner()
+    trace.close(True)
+
+
 def test_no_more_steps_are_looked_into_when_that_has_taken_long(monkeypatch):
+    with Traced(None) as trace:
+        step(trace, 0)
+        assert not trace.done
+        monkeypatch.setattr("rnnprof.traces.function_stages.MOST_NS", 0)
+        assert trace.done
+        step(trace, 1)
+    assert trace.summary("a", "b").steps == 1
+
+
+def test_a_step_in_which_looking_has_taken_too_long_is_dropped(monkeypatch):
     monkeypatch.setattr("rnnprof.traces.function_stages.MOST_NS", 0)
     with Traced(None) as trace:
-        for number in range(3):
-            trace.open(number)
-            with Stage(trace, "forward"):
-                inner()
-            trace.close(True)
-    assert trace.summary("a", "b").steps == 1
+        assert not trace.done
+        step(trace, 0, stages=2)
+        assert trace.done
+    assert (trace.summary("a", "b").steps, trace.summary("a", "b").stages) == (0, ())
+
+
+def test_a_trace_that_has_ended_is_done():
+    with Traced() as trace:
+        assert not trace.done
+    assert trace.done
 
 
 @pytest.mark.parametrize("enabled", [True, False])

@@ -173,7 +173,7 @@ def test_a_run_that_is_too_short(tmp_path: Path) -> None:
         with rnnprof.profile(tmp_path / "run.json", trace=True) as prof:
             loop(prof, 4)
     assert str(error.value) == (
-        "there is no trace: the run ended after 4 steps, and step 6 was the first to be traced; "
+        "there is no trace: the run ended after 4 steps, and the first to be traced was number 5 (from 0); "
         "the run is saved"
     )
     assert rnnprof.load(tmp_path / "run.json").ended == "finished"

@@ -37,7 +37,11 @@ def test_odd_arguments_are_refused(asked: Any) -> None:
         tracing(asked)
 
 
-@pytest.mark.parametrize("steps", [0, -1, [], 1.5, ["a", 1], None])
+def test_no_step_at_all() -> None:
+    assert Tracing(steps=0).numbers(5) == ()
+
+
+@pytest.mark.parametrize("steps", [-1, [], 1.5, ["a", 1], None])
 def test_odd_steps_are_refused(steps: Any) -> None:
     with pytest.raises(UsageError, match="steps"):
         Tracing(steps=steps).numbers(5)

@@ -90,7 +90,7 @@ def test_nothing_but_reading(site: Site, method: str) -> None:
 
 @pytest.mark.parametrize(
     "host",
-    ["evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1:1", "127.0.0.1.evil.example:{port}", ""],
+    ["evil.example", "evil.example:{port}", "127.0.0.1.evil.example:{port}", ""],
 )
 def test_a_foreign_host_is_refused(site: Site, host: str) -> None:
     status, _, body = ask(site, hosts=(host.format(port=site.port),))
@@ -106,10 +106,13 @@ def test_no_host_and_two_hosts_are_refused(site: Site) -> None:
 
 
 def test_what_is_local() -> None:
-    assert is_local("127.0.0.1:80", 80)
-    assert is_local("localhost:80", 80)
-    assert not is_local("localhost:81", 80)
-    assert not is_local("[::1]:80", 80)
+    assert is_local("127.0.0.1:80")
+    assert is_local("localhost:80")
+    # A tunnel's own port.
+    assert is_local("localhost:8081")
+    assert is_local("localhost")
+    for host in ("[::1]:80", "127.0.0.1.evil.org", "evil.org:80", "localhost:80:80", "localhost:x", ""):
+        assert not is_local(host)
 
 
 @pytest.mark.parametrize(

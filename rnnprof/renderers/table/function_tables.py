@@ -57,7 +57,12 @@ def blocks(found: FunctionReport) -> list[Block]:
         return [Words("legend", ("cProfile saw no function that took time.",))]
     title = f"Functions {where} (cProfile, {units.duration(top.own_ns)})"
     words = "own: time in the function itself; total: with those that it calls; share: of all own time."
-    words += f" All functions: {units.visible(found.loop_file)}, with the set-up {units.visible(found.file)}."
+    if found.loop_file:
+        words += (
+            f" All functions: {units.visible(found.loop_file)}, with the set-up {units.visible(found.file)}."
+        )
+    elif found.file:
+        words += f" All functions: {units.visible(found.file)}."
     shown: list[Block] = [_top(title, top), Words("legend", (words,))]
     if found.stages:
         rows = [row for stage in found.stages for row in _stage(stage, found.steps)]
