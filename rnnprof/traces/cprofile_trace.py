@@ -161,7 +161,7 @@ class FunctionTrace:
             RunFileError: if a file cannot be written.
         """
         _, of_loop, of_all = self._tables()
-        for counted, path in ((of_all, whole), (of_loop, loop)):
+        for counted, path in ((of_program(of_all), whole), (of_program(of_loop), loop)):
             if counted:
                 write(counted, path)
 
@@ -172,7 +172,7 @@ class FunctionTrace:
             file: the file of the whole run, relative to the run file.
             loop_file: that of the loop.
         """
-        setup, loop, _ = map(alone, self._tables())
+        setup, loop = (alone(of_program(one)) for one in self._tables()[:2])
         return Functions(
             file=file,
             loop_file=loop_file,
@@ -185,13 +185,13 @@ class FunctionTrace:
         )
 
     def _tables(self) -> tuple[Table, Table, Table]:
-        """What the program counted in the set-up, in the loop, and in all."""
+        """What was counted in the set-up, in the loop, and in all; without the asides."""
         whole = table(self._counted())
         setup = whole if self._setup is None else table(self._setup)
         loop = difference(whole, setup)
         for called in self._asides:
             loop, whole = difference(loop, called), difference(whole, called)
-        return of_program(setup), of_program(loop), of_program(whole)
+        return setup, loop, whole
 
     def _counted(self) -> list[Any]:
         return plain(self._profiler.getstats()) if self._running else self._whole

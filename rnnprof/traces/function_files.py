@@ -7,7 +7,7 @@ exact where a function has one caller, an estimate where it has several.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from rnnprof.traces.function_changes import ONLY_LOOKING, less
 from rnnprof.traces.function_stats import Counts, Label, Table
@@ -16,6 +16,8 @@ LEAST_NS = 1000.0
 """A time that is not worth to be passed on."""
 LEAST_SHARE = 1e-6
 """The same for a share of one visit."""
+MOST_IN_CIRCLES = 64
+"""Functions in circles of calls that are lessened; of more (imports make hundreds) none is."""
 MOST_ROUNDS = 1000
 """How far up it is passed; a circle of calls that nothing leaves would have it go on for ever."""
 
@@ -119,18 +121,43 @@ class _Ways:
             here = above
         return found
 
-    def circle(self, name: Label) -> bool:
-        """Whether a function calls itself by way of others."""
-        seen: set[Label] = set()
-        more = [name]
-        while more:
-            for caller in self.shares(more.pop())[1]:
-                if caller == name:
-                    return True
-                if caller not in seen:
-                    seen.add(caller)
-                    more.append(caller)
-        return False
+    def circles(self, names: Iterable[Label]) -> set[Label]:
+        """The functions from which one comes back to them by way of others.
+
+        Tarjan's strongly connected components (SIAM Journal on Computing 1, 1972), without recursion.
+
+        Args:
+            names: where to begin.
+        """
+        order: dict[Label, int] = {}
+        low: dict[Label, int] = {}
+        path: list[Label] = []
+        on_path: set[Label] = set()
+        found: set[Label] = set()
+        for begin in names:
+            todo = [] if begin in order else [(begin, iter(self.shares(begin)[1]))]
+            while todo:
+                name, callers = todo[-1]
+                if name not in order:
+                    order[name] = low[name] = len(order)
+                    path.append(name)
+                    on_path.add(name)
+                for caller in callers:
+                    if caller not in order:
+                        todo.append((caller, iter(self.shares(caller)[1])))
+                        break
+                    if caller in on_path:
+                        low[name] = min(low[name], order[caller])
+                else:
+                    todo.pop()
+                    if todo:
+                        low[todo[-1][0]] = min(low[todo[-1][0]], low[name])
+                    if low[name] == order[name]:
+                        circle = path[path.index(name) :]
+                        del path[path.index(name) :]
+                        on_path.difference_update(circle)
+                        found.update(circle if len(circle) > 1 else ())
+        return found
 
 
 def _lessen(found: Table, ways: _Ways, taken: Mapping[Label, float]) -> None:
@@ -145,9 +172,11 @@ def _lessen(found: Table, ways: _Ways, taken: Mapping[Label, float]) -> None:
         taken: what is taken away, by the function that spent it.
     """
     passed = ways.up(taken, LEAST_NS)
-    again = {name: ways.up({name: 1.0}, LEAST_SHARE) for name in passed if ways.circle(name)}
+    circles = ways.circles(passed)
+    few = len(circles) <= MOST_IN_CIRCLES
+    again = {name: ways.up({name: 1.0}, LEAST_SHARE) for name in passed if few and name in circles}
     for name, amount in passed.items():
-        if name not in found:
+        if name not in found or (name in circles and not few):
             continue
         counts, callers = found[name]
         less_ns = amount / again[name].get(name, 1.0) if name in again else amount

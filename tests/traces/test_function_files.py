@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from rnnprof.traces import function_stats
+from rnnprof.traces import function_files, function_stats
 from rnnprof.traces.function_changes import ONLY_LOOKING
 from rnnprof.traces.function_files import of_program
 
@@ -165,3 +165,19 @@ def test_pstats_and_snakeviz_load_it(tmp_path):
     snakeviz = pytest.importorskip("snakeviz.stats", reason="snakeviz is an extra")
     shown = snakeviz.json_stats(stats)
     assert {name.split("(")[1] for name in shown} >= {"main)", "train)", "forward)", "mark)"}
+
+
+def test_circles_of_calls_are_found() -> None:
+    def part(ns: int) -> tuple[int, int, int, int]:
+        return (1, 1, ns, ns)
+
+    a, b, c, d, e = (("x.py", line, name) for line, name in enumerate("abcde"))
+    counted = {
+        a: (part(9), {}),
+        b: (part(9), {a: part(1), d: part(1)}),
+        c: (part(9), {b: part(1)}),
+        d: (part(9), {c: part(1), d: part(1)}),
+        e: (part(9), {d: part(1), e: part(1)}),
+    }
+    assert function_files._Ways(counted, set()).circles([e]) == {b, c, d}
+    assert function_files._Ways(counted, set()).circles([a]) == set()
