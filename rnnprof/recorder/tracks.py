@@ -91,9 +91,6 @@ class LaneTrack(Track):
             raise NestingError("a step was closed, but none is open")
         inside = None if self.current is root or self.flat_stage(root) else self.current
         keep = not failed and inside is None and not step.spoiled
-        if step.spoiled and not failed:
-            # It was none, such as the turn in which a loop finds its end: the next one is in its place.
-            step.deck.append(root)
         try:
             ns = root.end_step(step.outer, keep)
         except Exception:

@@ -156,6 +156,9 @@ class WatchedRoot(Root):
             ns = super().end_step(outer, keep)
             ended = True
         finally:
+            if self.lane.step.spoiled:
+                # It was none, such as the turn in which a loop finds its end: the next is in its place.
+                self.lane.step.deck.append(self)
             with own_time(self.track):
                 self.watcher.close(keep and ended)
                 if self.watcher.done:

@@ -150,18 +150,18 @@ class FunctionTrace:
     # ---- what was found ---------------------------------------------------------------------
 
     def save(self, whole: Path, loop: Path) -> None:
-        """Write statistics that pstats and snakeviz read, without what it takes to tell stages apart.
+        """Write statistics that pstats and snakeviz read.
 
         Args:
-            whole: the file for the whole run.
-            loop: the file for what was counted from the first step on; where there was no step, or
+            whole: the file for the whole run: all that cProfile counted.
+            loop: without what it takes to tell stages apart, the file for what was counted from the first step on; where there was no step, or
                 nothing was counted, it is not written, since pstats refuses an empty one.
 
         Raises:
             RunFileError: if a file cannot be written.
         """
-        _, of_loop, of_all = self._tables()
-        for counted, path in ((of_program(of_all), whole), (of_program(of_loop), loop)):
+        _, of_loop, _ = self._tables()
+        for counted, path in ((table(self._counted()), whole), (of_program(of_loop), loop)):
             if counted:
                 write(counted, path)
 
