@@ -154,8 +154,9 @@ class FunctionTrace:
 
         Args:
             whole: the file for the whole run: all that cProfile counted.
-            loop: without what it takes to tell stages apart, the file for what was counted from the first step on; where there was no step, or
-                nothing was counted, it is not written, since pstats refuses an empty one.
+            loop: the file for what was counted from the first step on, without what it takes to tell
+                stages apart; where there was no step, or nothing was counted, it is not written,
+                since pstats refuses an empty one.
 
         Raises:
             RunFileError: if a file cannot be written.
