@@ -30,7 +30,7 @@ class Browser:
         """Go to a page."""
         self.driver.get(address)
 
-    def wait(self, script: str, seconds: float = 60) -> Any:
+    def wait(self, script: str, seconds: float = 150) -> Any:
         """What a JavaScript expression gives, as soon as it is true."""
         from selenium.webdriver.support.ui import WebDriverWait
 
