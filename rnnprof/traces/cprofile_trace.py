@@ -161,8 +161,8 @@ class FunctionTrace:
         Raises:
             RunFileError: if a file cannot be written.
         """
-        _, of_loop, _ = self._tables()
-        for counted, path in ((table(self._counted()), whole), (of_program(of_loop), loop)):
+        _, of_loop = self._tables()
+        for counted, path in ((table(self._counted()), whole), (of_loop, loop)):
             if counted:
                 write(counted, path)
 
@@ -173,7 +173,7 @@ class FunctionTrace:
             file: the file of the whole run, relative to the run file.
             loop_file: that of the loop.
         """
-        setup, loop = (alone(of_program(one)) for one in self._tables()[:2])
+        setup, loop = map(alone, self._tables())
         return Functions(
             file=file,
             loop_file=loop_file,
@@ -185,14 +185,14 @@ class FunctionTrace:
             stages=self._stages.stages(),
         )
 
-    def _tables(self) -> tuple[Table, Table, Table]:
-        """What was counted in the set-up, in the loop, and in all; without the asides."""
+    def _tables(self) -> tuple[Table, Table]:
+        """What the program counted in the set-up and in the loop."""
         whole = table(self._counted())
         setup = whole if self._setup is None else table(self._setup)
         loop = difference(whole, setup)
         for called in self._asides:
-            loop, whole = difference(loop, called), difference(whole, called)
-        return setup, loop, whole
+            loop = difference(loop, called)
+        return of_program(setup), of_program(loop)
 
     def _counted(self) -> list[Any]:
         return plain(self._profiler.getstats()) if self._running else self._whole
