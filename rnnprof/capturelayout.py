@@ -1,4 +1,4 @@
-"""The layout of a run file's captures: summaries of traces as plain JSON and back."""
+"""The layout of a run file's captures: summaries of traces, and the probe, as plain JSON and back."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from rnnprof.captures import Function, Functions, Kernel, Operator, StageFunctions, Trace, TracedStage
 from rnnprof.model import Json
+from rnnprof.probes import Memory, Place, Probe, ProbedStage, Wait, Work
 
 
 def trace_to_json(trace: Trace) -> Json:
@@ -17,6 +18,11 @@ def trace_to_json(trace: Trace) -> Json:
 def functions_to_json(functions: Functions) -> Json:
     """What cProfile saw, as plain JSON."""
     return asdict(functions)
+
+
+def probe_to_json(probe: Probe) -> Json:
+    """What the probed step showed, as plain JSON."""
+    return asdict(probe)
 
 
 def trace_from_json(data: Json) -> Trace:
@@ -37,6 +43,23 @@ def functions_from_json(data: Json) -> Functions:
             ),
         }
     )
+
+
+def probe_from_json(data: Json) -> Probe:
+    """The inverse of `probe_to_json`, for checked JSON."""
+    parts = {"stages": ProbedStage, "waits": Wait, "work": Work, "memory": Memory, "places": Place}
+    return Probe(
+        **{
+            **_known(Probe, data),
+            **{key: tuple(_part(kind, one) for one in data.get(key, ())) for key, kind in parts.items()},
+            "uncounted": tuple(data.get("uncounted", ())),
+        }
+    )
+
+
+def _part(kind: Any, data: Json) -> Any:
+    found = _known(kind, data)
+    return kind(**{**found, "path": tuple(found["path"])} if "path" in found else found)
 
 
 def _stage(data: Json) -> TracedStage:

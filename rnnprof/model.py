@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rnnprof.captures import Functions, Trace
+from rnnprof.probes import Probe
 
 Json = dict[str, Any]
 
@@ -143,6 +144,7 @@ class Run:
         world_size: number of processes in that job.
         traces: windows of steps that torch.profiler watched, in their order.
         functions: what cProfile saw; None where it was not asked for.
+        probe: what one step of the warmup showed; None where none was looked at.
     """
 
     created: str
@@ -157,6 +159,7 @@ class Run:
     world_size: int = 1
     traces: tuple[Trace, ...] = ()
     functions: Functions | None = None
+    probe: Probe | None = None
 
     def lane(self, name: str) -> Lane | None:
         """The lane of that name, or None."""

@@ -11,7 +11,8 @@ from functools import partial
 from typing import Any
 
 from rnnprof import active, marks, runfile
-from rnnprof.clocks import Clock, Device
+from rnnprof.clocks import Clock
+from rnnprof.devices import Device
 from rnnprof.errors import NestingError, RunFileError, TraceError, UsageError
 from rnnprof.model import Run
 from rnnprof.recorder import Recorder

@@ -13,6 +13,7 @@ from typing import Any
 from rnnprof.captures import Function, Functions, Kernel, Operator, StageFunctions, Trace, TracedStage
 from rnnprof.errors import RunFileError
 from rnnprof.model import Json
+from rnnprof.probes import Memory, Place, ProbedStage, Wait, Work
 from rnnprof.runlayout import FORMAT, VERSION
 from rnnprof.units import visible
 
@@ -27,6 +28,22 @@ COUNTED = frozenset(
 )
 PARTS = ("stages", "operators", "kernels", "functions", "setup", "loop")
 """Keys of the captures that hold whole numbers, and those that hold parts."""
+
+PROBE_NUMBERS = ("step", "total_ns", "more_waits")
+PROBE_PARTS = {
+    "stages": ("path",),
+    "waits": (),
+    "work": ("path", "dtype"),
+    "memory": ("path", "place"),
+    "places": ("name",),
+}
+"""Parts of the probe, and what tells the members of each apart."""
+NUMBERS_OF_PARTS = frozenset(
+    field.name
+    for kind in (Memory, Place, ProbedStage, Wait, Work)
+    for field in fields(kind)
+    if field.type in ("int", "int | None")
+)
 
 LONGEST = 200
 """Characters of a path or of a fault in a message."""
@@ -118,6 +135,8 @@ def _agree(data: Json) -> None:
         _agree_capture(data["functions"], "the functions")
         _inside(data["functions"]["file"])
         _inside(data["functions"]["loop_file"])
+    if "probe" in data:
+        _agree_probe(data["probe"])
 
 
 def _agree_lane(lane: Json, torn: bool) -> None:
@@ -170,6 +189,20 @@ def _agree_capture(found: Json, where: str) -> None:
             if tuple(part["path"]) in paths:
                 raise _Disagreement(f"{where} has the stage {'/'.join(part['path'])!r} twice")
             paths.add(tuple(part["path"]))
+
+
+def _agree_probe(probe: Json) -> None:
+    """What the probe says of itself: whole numbers, and nothing twice."""
+    _whole([probe[key] for key in PROBE_NUMBERS if key in probe], "the probe")
+    for key, columns in PROBE_PARTS.items():
+        seen = set()
+        for part in probe.get(key, ()):
+            numbers = [part.get(column) for column in NUMBERS_OF_PARTS & part.keys()]
+            _whole([number for number in numbers if number is not None], f"the probe's {key}")
+            place = tuple(tuple(part[one]) if one == "path" else part[one] for one in columns)
+            if columns and place in seen:
+                raise _Disagreement(f"the probe's {key} hold {'/'.join(map(str, place))!r} twice")
+            seen.add(place)
 
 
 def _inside(file: str) -> None:

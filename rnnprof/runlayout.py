@@ -5,6 +5,8 @@ from __future__ import annotations
 from rnnprof.capturelayout import (
     functions_from_json,
     functions_to_json,
+    probe_from_json,
+    probe_to_json,
     trace_from_json,
     trace_to_json,
 )
@@ -34,6 +36,8 @@ def to_json(run: Run) -> Json:
         found["traces"] = [trace_to_json(trace) for trace in run.traces]
     if run.functions is not None:
         found["functions"] = functions_to_json(run.functions)
+    if run.probe is not None:
+        found["probe"] = probe_to_json(run.probe)
     return found
 
 
@@ -52,6 +56,7 @@ def from_json(data: Json) -> Run:
         world_size=data.get("world_size", 1),
         traces=tuple(map(trace_from_json, data.get("traces", ()))),
         functions=functions_from_json(data["functions"]) if "functions" in data else None,
+        probe=probe_from_json(data["probe"]) if "probe" in data else None,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 MEASURED = ("event", "sync", "host")
 """The kinds of step that measure stages, the most trustworthy first."""
 
-LEFT_OUT = ("warmup", "control", "cprofile", "trace")
+LEFT_OUT = ("warmup", "control", "cprofile", "trace", "probe")
 """The other kinds. Each is shown only where there are no better ones, the first of them first."""
 
 OTHER = "other"

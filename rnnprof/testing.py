@@ -82,6 +82,23 @@ class FakeDevice:
         """Whether the event has happened by now."""
         return bool(event.at <= self.clock.now())
 
+    def finish_stream(self) -> None:
+        """Let the host wait until the current stream is empty."""
+        self.synchronize()
+
+    def wait(self, event: Any, ns: int) -> bool:
+        """Let the host wait for an event, for so many nanoseconds at most."""
+        self.clock.advance(min(max(event.at - self.clock.now(), 0), ns))
+        return self.done(event)
+
+    def capturing(self) -> bool:
+        """Whether a graph is being recorded."""
+        return False
+
+    def in_use(self) -> int:
+        """How many devices there are."""
+        return 1
+
     def elapsed_ns(self, start: Any, end: Any) -> int:
         """Time from one event to another, in nanoseconds."""
         elapsed: int = end.at - start.at

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from rnnprof.clocks import CudaDevice, EventPool, HostClock, OtherDevice, find_device
+from rnnprof.clocks import EventPool, HostClock
+from rnnprof.devices import CudaDevice, OtherDevice, find_device
 from rnnprof.testing import FakeClock, FakeDevice
 
 

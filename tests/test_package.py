@@ -13,7 +13,10 @@ from tests.run_builder import word_language_model
 
 ROOT = Path(__file__).parent.parent
 LEFT = ("cli", "renderers", "analysis", "runfile.py", "runlayout.py", "runcheck.py", "model.py", "units.py")
-RIGHT = ("recorder", "profiler.py", "active.py", "marks.py", "clocks.py", "environment.py", "instrument")
+RIGHT = (
+    *("recorder", "profiler.py", "active.py", "marks.py", "clocks.py", "devices.py", "environment.py"),
+    "instrument",
+)
 
 
 def test_public_names() -> None:

@@ -10,9 +10,11 @@ from rnnprof.analysis.agreement import agree
 from rnnprof.analysis.functions import functions
 from rnnprof.analysis.notes import lane_notes, saved_notes
 from rnnprof.analysis.perturbation import perturbation, unknown
+from rnnprof.analysis.probing import probe_report
 from rnnprof.analysis.result import Breakdown, LaneRow, StageRow, StepSummary
 from rnnprof.analysis.rounding import print_shares
 from rnnprof.analysis.rows import Divided, divide, interval_of
+from rnnprof.analysis.side_by_side import clock_report
 from rnnprof.analysis.traced import window
 from rnnprof.errors import UsageError
 from rnnprof.model import Run
@@ -66,6 +68,8 @@ def breakdown(run: Run, by: str = "step") -> Breakdown:
         functions=functions(run.functions) if run.functions else None,
         traces=tuple(map(window, run.traces)),
         agreement=agreed,
+        clocks=clock_report(run),
+        probe=probe_report(run, main),
     )
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from rnnprof.analysis.agreement import Agreement
 from rnnprof.analysis.captured import FunctionReport, TraceReport
+from rnnprof.analysis.clocked import ClockReport
+from rnnprof.analysis.probed import ProbeReport
 from rnnprof.model import Json
 
 Interval = tuple[float, float]
@@ -183,6 +185,8 @@ class Breakdown:
         functions: what cProfile saw, or None where it did not run.
         traces: what torch.profiler saw, window by window.
         agreement: whether the traces tell the same as the stage marks, or None without both.
+        clocks: what each clock says, side by side, or None where no device was timed.
+        probe: what one step of the warmup showed, or None where none was looked at.
     """
 
     by: str
@@ -200,3 +204,5 @@ class Breakdown:
     functions: FunctionReport | None = None
     traces: tuple[TraceReport, ...] = ()
     agreement: Agreement | None = None
+    clocks: ClockReport | None = None
+    probe: ProbeReport | None = None

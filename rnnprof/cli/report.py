@@ -14,7 +14,7 @@ from rnnprof.analysis.breakdown import breakdown
 from rnnprof.analysis.result import Breakdown
 from rnnprof.errors import UsageError
 from rnnprof.renderers.table.model import ASCII, NARROWEST
-from rnnprof.renderers.table.page import PARTS
+from rnnprof.renderers.table.page import PARTS, PROBE
 
 WIDTH = 80
 """Width of a report that does not go to a terminal."""
@@ -55,6 +55,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--only", choices=PARTS, help="only this part; default: all that the run has, in CSV the stages"
+    )
+    parser.add_argument(
+        "--clocks",
+        dest="only",
+        action="store_const",
+        const="clocks",
+        help="what each clock says, side by side; the same as --only clocks",
     )
     parser.add_argument(
         "--width", type=int, metavar="N", help="columns of a text report; default: the terminal's"
@@ -167,6 +174,13 @@ def _check_part(args: argparse.Namespace, form: str, result: Breakdown) -> None:
         raise UsageError(f"{args.file}: the run has no functions: record it with --cprofile")
     if args.only == "operators" and not result.traces:
         raise UsageError(f"{args.file}: the run has no operators: record it with --trace")
+    if args.only == "clocks" and result.clocks is None:
+        raise UsageError(
+            f"{args.file}: no accelerator was timed, so that there is one clock alone: the host's, "
+            "which is right on a CPU"
+        )
+    if args.only in PROBE and result.probe is None:
+        raise UsageError(f"{args.file}: the run has no {args.only}: record it without --no-probe")
 
 
 def _render(result: Breakdown, form: str, only: str, width: int, color: bool, ascii_only: bool) -> str:

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rnnprof import environment, marks, runfile
-from rnnprof.clocks import NAMES, Clock, Device, HostClock, SyncClock, find_device, need_device
+from rnnprof.clocks import NAMES, Clock, HostClock, SyncClock
+from rnnprof.devices import Device, find_device, need_device
 from rnnprof.errors import UsageError
 from rnnprof.model import Json, Lane, Run
 from rnnprof.recorder import snapshot

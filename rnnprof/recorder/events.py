@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from rnnprof.clocks import Device, EventPool
+from rnnprof.clocks import EventPool
+from rnnprof.devices import Device
 from rnnprof.marks import Stage, Tally
 
 Span = tuple[Tally, Any, Any]

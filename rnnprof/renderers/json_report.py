@@ -43,7 +43,7 @@ from typing import Any
 
 from rnnprof.analysis.result import Breakdown, LaneRow, StageRow
 
-CAPTURES = ("functions", "traces", "agreement")
+CAPTURES = ("functions", "traces", "agreement", "clocks", "probe")
 """Keys that are there only where there is something."""
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import rnnprof
-from rnnprof.clocks import CudaDevice, find_device
+from rnnprof.devices import CudaDevice, find_device
 
 torch = pytest.importorskip("torch")
 pytestmark = [
@@ -134,7 +134,7 @@ def test_elapsed_time_of_the_generic_device() -> None:
     accelerator = getattr(torch, "accelerator", None)
     if accelerator is None:
         pytest.skip("this torch has no torch.accelerator")
-    from rnnprof.clocks import OtherDevice
+    from rnnprof.devices import OtherDevice
 
     device = OtherDevice("cuda")
     a = torch.randn(2048, 2048, device="cuda")

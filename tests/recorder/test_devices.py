@@ -7,7 +7,8 @@ import threading
 import pytest
 from helpers import in_steps, lane, outside, profile, steps
 
-from rnnprof.clocks import Clock, Device, SyncClock
+from rnnprof.clocks import Clock, SyncClock
+from rnnprof.devices import Device
 from rnnprof.errors import UsageError
 from rnnprof.model import Run
 from rnnprof.testing import FakeClock, FakeDevice

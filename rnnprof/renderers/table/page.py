@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from rnnprof.analysis.result import Breakdown
-from rnnprof.renderers.table import function_tables, operator_tables, stage_tables
+from rnnprof.renderers.table import (
+    clock_tables,
+    function_tables,
+    operator_tables,
+    probe_tables,
+    stage_tables,
+)
 from rnnprof.renderers.table.model import Block, Table, Words
 
-PARTS = ("stages", "functions", "operators")
-"""What may be asked for alone."""
+PROBE = ("waits", "work", "memory")
+PARTS = ("stages", "functions", "operators", "clocks", *PROBE)
+"""What may be asked for alone; the last of them come from the probe."""
 
 
 def blocks(breakdown: Breakdown, only: str = "") -> list[Block]:
@@ -28,6 +35,10 @@ def blocks(breakdown: Breakdown, only: str = "") -> list[Block]:
             found.append(Words("facts", tuple(stage_tables.step_lines(breakdown.step))))
         found.append(stage_tables.stages(breakdown))
         found.append(Words("legend", tuple(stage_tables.legend(breakdown))))
+    if only in ("", "clocks") and breakdown.clocks:
+        found += clock_tables.blocks(breakdown.clocks, whole=bool(only))
+    if only in ("", *PROBE) and breakdown.probe:
+        found += probe_tables.blocks(breakdown.probe, only)
     if only in ("", "functions") and breakdown.functions:
         found += function_tables.blocks(breakdown.functions)
     if only in ("", "operators") and breakdown.traces:
@@ -49,4 +60,8 @@ def raw(breakdown: Breakdown, only: str = "") -> Table:
         return function_tables.raw(breakdown.functions)
     if only == "operators":
         return operator_tables.raw(breakdown.traces)
+    if only == "clocks":
+        return clock_tables.raw(breakdown.clocks)
+    if only in PROBE:
+        return probe_tables.raw(breakdown.probe, only)
     return stage_tables.raw(breakdown)
