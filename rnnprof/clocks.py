@@ -33,11 +33,22 @@ class HostClock:
     now = staticmethod(perf_counter_ns)
 
 
+class Waitable(Protocol):
+    """What can be waited for: a device."""
+
+    def synchronize(self) -> None:
+        """Wait until everything queued is done."""
+
+    def capturing(self) -> bool:
+        """Whether it must not be waited for now."""
+
+
 class SyncClock:
     """Wait for the device, then read the host's clock.
 
     The wait comes first: a reading taken before it would bill work that was queued earlier to the
-    stage that begins here.
+    stage that begins here. While a graph is recorded nothing may be waited for: the host's clock is
+    then read at once, and what runs on the device is not in the reading.
 
     Args:
         device: the accelerator to wait for.
@@ -46,13 +57,15 @@ class SyncClock:
 
     name = "sync"
 
-    def __init__(self, device: Device, host: Clock | None = None) -> None:
+    def __init__(self, device: Waitable, host: Clock | None = None) -> None:
         self._synchronize = device.synchronize
+        self._capturing = device.capturing
         self._read = (host or HostClock()).now
 
     def now(self) -> int:
         """The host's reading once the device is idle, in nanoseconds."""
-        self._synchronize()
+        if not self._capturing():
+            self._synchronize()
         reading: int = self._read()
         return reading
 

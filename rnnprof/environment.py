@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from rnnprof import accelerator_facts
 from rnnprof._version import __version__
 from rnnprof.model import Json
 
@@ -69,14 +70,9 @@ def at_end() -> Json:
     # Of a torch that is half imported or a device that has died, the rest is still worth saving.
     found["torch"] = _ask(lambda: str(torch.__version__))
     found["threads"] = _ask(lambda: torch.get_num_threads())
-    initialized = _ask(lambda: torch.cuda.is_initialized())
-    if initialized:
-        found["device"] = _ask(lambda: torch.cuda.get_device_name())
-        found["cuda"] = _ask(lambda: str(torch.version.cuda or torch.version.hip))
-        found["cudnn"] = _ask(lambda: torch.backends.cudnn.version())
+    found.update(accelerator_facts.facts(torch))
+    if "cuda" in found:
         found["driver"] = _ask(_driver)
-    elif initialized is not None:
-        found["device"] = "cpu"
     found["load_average_at_end"] = _ask(_load)
     return {key: value for key, value in found.items() if value not in (None, "")}
 

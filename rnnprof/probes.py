@@ -30,7 +30,8 @@ class Wait:
         library: where inside a library the call is, as ``clip_grad.py:59``; empty where the
             program itself makes it.
         count: how often it happened in the step.
-        waited_ns: time that the host spent in these calls; None where there was no device.
+        waited_ns: time that the host spent in these calls; None where there was no device, and
+            where it is not known (the way ``other``).
     """
 
     path: Path

@@ -41,6 +41,9 @@ class profile:
         cprofile: whether cProfile counts Python's functions during the whole run, which slows it.
         trace: what torch.profiler watches: True for three steps after the warmup, a number of
             steps, steps' numbers, or a `Tracing`. See `trace_steps`.
+        probe: whether the last step of the warmup is looked at closely: where the host waits, what
+            is computed, what memory it takes. By default in a run that is saved. ``"peaks"`` measures
+            as well, at the end, what the device can do at most, which takes a second.
 
     Raises:
         UsageError: if an argument makes no sense, or the clock needs an accelerator and there
@@ -62,12 +65,13 @@ class profile:
         device: Device | None = None,
         cprofile: bool = False,
         trace: Any = None,
+        probe: bool | str | None = None,
     ) -> None:
         if not isinstance(save_every, (int, float)) or not save_every > 0:
             raise UsageError(f"save_every is a number of seconds above 0, not {save_every!r}")
         self.path = None if path is None else runfile.place(path)
         schedule = Schedule(warmup=warmup, control_every=control_every)
-        self._captures = Capturing(self.path, schedule, cprofile, trace)
+        self._captures = Capturing(self.path, schedule, cprofile, trace, probe)
         self._recorder = Recorder(self.path, clock, schedule, save_every, device, self._captures)
         self._recorder.log = self._captures.log
         self._state = "new"

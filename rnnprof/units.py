@@ -56,6 +56,24 @@ def size(number: int) -> str:
     return f"{count(number)} bytes"
 
 
+def growth(number: int) -> str:
+    """Write a number of bytes that grew or, with a minus, shrank: ``+1.21 MiB``, ``-8 bytes``, ``0``."""
+    return f"{'-' if number < 0 else '+'}{size(abs(number))}" if number else "0"
+
+
+def metric(number: float, unit: str = "") -> str:
+    """Write a number with three significant digits and a prefix of the SI: ``312 TFLOP/s``, ``19.5 G``.
+
+    Args:
+        number: not negative.
+        unit: what is behind the prefix.
+    """
+    prefixes = ["", "k", "M", "G", "T", "P", "E"]
+    while float(f"{number:.3g}") >= 1000 and len(prefixes) > 1:
+        number, prefixes = number / 1000, prefixes[1:]
+    return f"{significant(number)} {prefixes[0]}{unit}".rstrip()
+
+
 def tenths(shares: Sequence[float], total: int | None = None) -> list[int]:
     """Round shares to tenths of a percent that add to what the exact shares add to.
 
@@ -94,6 +112,13 @@ def percent(tenth: int, share: float) -> str:
     if tenth >= 1000:
         return "100 %" if share >= 1 else ">99.9 %"
     return f"{tenth // 10}.{tenth % 10} %"
+
+
+def fraction(share: float | None) -> str:
+    """Write a percentage that stands alone and may be above 100 %; a dash where it is not known."""
+    if share is None:
+        return "–"
+    return f"{significant(share * 100)} %" if share > 1 else percent(tenths([share])[0], share)
 
 
 def visible(text: str) -> str:

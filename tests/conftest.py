@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -24,3 +25,12 @@ def _no_profile_left_open() -> Iterator[None]:
     if left is not None:
         active.deactivate(left)
         pytest.fail(f"the test left a profile open ({left.describe()})")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays_compiled() -> Iterator[None]:
+    """What one test compiles would keep the probe of the next one from looking."""
+    yield
+    frames = sys.modules.get("torch._dynamo.eval_frame")
+    if frames is not None:
+        frames.cached_backends.clear()

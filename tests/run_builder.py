@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rnnprof import histogram
 from rnnprof.model import Lane, Run, Series, Stage, Steps, Timeline
 from rnnprof.stages import LEFT_OUT, MEASURED
-from tests import capture_builder
+from tests import capture_builder, probe_builder
 
 Path = tuple[str, ...]
 Step = Mapping[Path, Sequence[int]]
@@ -233,8 +233,13 @@ def runs(draw: st.DrawFn) -> Run:
     beside = [draw(lanes("Thread-1", True))] if draw(st.booleans()) else []
     ended = draw(st.sampled_from(("finished", "running", "KeyboardInterrupt")))
     clock = draw(st.sampled_from(("auto", "event")))
-    captures: dict[str, Any] = draw(st.just({}) | capture_builder.captures([*draw(paths()), ()]))
-    return run_of([*main, *beside], ended=ended, clock=clock, **captures)
+    tree = [*draw(paths()), ()]
+    captures: dict[str, Any] = draw(st.just({}) | capture_builder.captures(tree))
+    probe = draw(st.none() | probe_builder.probes(tree))
+    environment = draw(probe_builder.PEAKS)
+    return run_of(
+        [*main, *beside], ended=ended, clock=clock, probe=probe, environment=environment, **captures
+    )
 
 
 def _bare(stage: Stage) -> Stage:

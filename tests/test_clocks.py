@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from rnnprof.clocks import EventPool, HostClock
-from rnnprof.devices import CudaDevice, OtherDevice, find_device
+from rnnprof.clocks import EventPool, HostClock, SyncClock
+from rnnprof.devices import find_device
 from rnnprof.testing import FakeClock, FakeDevice
+from rnnprof.torch_devices import CudaDevice, OtherDevice
 
 
 class Event:
@@ -52,6 +53,18 @@ def torch(cuda: bool = False, started: bool = False, other: str = "", **module: 
     return found
 
 
+def older(other: str = "", **module: Any) -> SimpleNamespace:
+    """A torch before 2.6, which has no `torch.accelerator`."""
+    found = torch(other=other, **module)
+    del found.accelerator
+    there = SimpleNamespace(is_available=lambda: True)
+    found.backends = SimpleNamespace(mps=there if other == "mps" else None)
+    for given in module.values():
+        getattr(found, other).is_available = there.is_available
+        getattr(found, other).synchronize = given
+    return found
+
+
 @pytest.mark.parametrize(
     ("fake", "in_use", "at_all"),
     [
@@ -63,6 +76,9 @@ def torch(cuda: bool = False, started: bool = False, other: str = "", **module: 
         (torch(other="mps", current_allocated_memory=lambda: 0), None, "mps"),
         (torch(other="mps", current_allocated_memory=lambda: 8), "mps", "mps"),
         (torch(other="new"), None, "new"),
+        (older(), None, None),
+        (older("xpu", is_initialized=lambda: True), "xpu", "xpu"),
+        (older("mps", current_allocated_memory=lambda: 8), "mps", "mps"),
     ],
 )
 def test_only_a_device_in_use_is_found(
@@ -101,6 +117,15 @@ def test_a_pool_makes_an_event_only_when_none_is_free() -> None:
     pool.give_back(first)
     assert pool.mark() is first
     assert pool.mark() is not second
+
+
+def test_nothing_is_waited_for_while_a_graph_is_recorded() -> None:
+    clock = FakeClock()
+    device = FakeDevice(clock)
+    device.launch(50)
+    with device.capture():
+        assert SyncClock(device, clock).now() == 0
+    assert SyncClock(device, clock).now() == 50
 
 
 def test_the_host_clock_never_runs_backwards() -> None:

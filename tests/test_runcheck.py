@@ -153,3 +153,105 @@ def test_captures_with_keys_of_a_newer_version(tmp_path: Path) -> None:
     assert run.traces[0].stages[0].operators[0].name == "aten::mm"
     assert run.functions is not None
     assert run.functions.loop[0].calls == 2
+
+
+PROBE = {"step": 9, "device": "cpu", "total_ns": 5}
+STAGE = {"path": ["a"], "calls": 1, "total_ns": 5}
+WAIT = {
+    "path": ["a"],
+    "way": "item",
+    "call": "Tensor.item",
+    "file": "main.py",
+    "line": 3,
+    "function": "train",
+    "source": "loss.item()",
+    "library": "",
+    "count": 1,
+    "waited_ns": None,
+}
+WORK = {"path": ["a"], "dtype": "float32", "flops": 1, "bytes": 2, "operators": 3}
+MEMORY = {
+    "path": ["a"],
+    "place": "cpu",
+    "before_bytes": -1,
+    "allocated_bytes": -2,
+    "peak_bytes": None,
+    "reserved_bytes": -3,
+}
+PLACE = {"name": "cpu", "begin_bytes": None, "reserved_bytes": None, "total_bytes": 7}
+
+
+def with_probe(**changes: Any) -> bytes:
+    return changed(probe={**PROBE, **changes})
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (changed(probe=None), "run.probe must be object"),
+        (changed(probe={"step": 9, "device": "cpu"}), "run.probe must contain ['total_ns'] properties"),
+        (with_probe(step=1.0), "a number of the probe is not written as an integer"),
+        (with_probe(step=-1), "run.probe.step must be bigger than or equal to 0"),
+        (with_probe(more_waits=1.0), "a number of the probe is not written as an integer"),
+        (with_probe(device=3), "run.probe.device must be string"),
+        (with_probe(stages=[STAGE, STAGE]), "the probe's stages hold \"('a',)\" twice"),
+        (
+            with_probe(stages=[{**STAGE, "calls": 1.0}]),
+            "a number of the probe's stages is not written as an integer",
+        ),
+        (with_probe(stages=[{**STAGE, "path": "a"}]), "run.probe.stages[0].path must be array"),
+        (
+            with_probe(waits=[{**WAIT, "waited_ns": 1.0}]),
+            "a number of the probe's waits is not written as an integer",
+        ),
+        (
+            with_probe(waits=[{**WAIT, "waited_ns": -1}]),
+            "run.probe.waits[0].waited_ns cannot be validated by any definition",
+        ),
+        (
+            with_probe(waits=[{**WAIT, "line": True}]),
+            "run.probe.waits[0].line must be integer",
+        ),
+        (with_probe(work=[WORK, WORK]), "the probe's work hold \"('a',)/float32\" twice"),
+        (
+            with_probe(work=[{**WORK, "flops": 2.0}]),
+            "a number of the probe's work is not written as an integer",
+        ),
+        (
+            with_probe(work=[{**WORK, "bytes": 2**63}]),
+            "run.probe.work[0].bytes must be smaller than or equal to 9223372036854775807",
+        ),
+        (with_probe(uncounted=[3]), "run.probe.uncounted[0] must be string"),
+        (with_probe(memory=[MEMORY, MEMORY]), "the probe's memory hold \"('a',)/cpu\" twice"),
+        (
+            with_probe(memory=[{**MEMORY, "before_bytes": -1.0}]),
+            "a number of the probe's memory is not written as an integer",
+        ),
+        (
+            with_probe(memory=[{**MEMORY, "allocated_bytes": -(2**63) - 1}]),
+            "run.probe.memory[0].allocated_bytes must be bigger than or equal to -9223372036854775808",
+        ),
+        (with_probe(places=[PLACE, PLACE]), "the probe's places hold 'cpu' twice"),
+        (
+            with_probe(places=[{**PLACE, "total_bytes": 7.0}]),
+            "a number of the probe's places is not written as an integer",
+        ),
+    ],
+)
+def test_broken_probes(tmp_path: Path, content: bytes, message: str) -> None:
+    assert refused(tmp_path, content) == f"is no valid run: {message}"
+
+
+def test_a_probe_with_keys_of_a_newer_version(tmp_path: Path) -> None:
+    newer = {"later": 1.5}
+    parts = {"stages": STAGE, "waits": WAIT, "work": WORK, "memory": MEMORY, "places": PLACE}
+    probe = {**PROBE, **newer, **{key: [{**part, **newer}] for key, part in parts.items()}}
+    (tmp_path / "run.json").write_bytes(changed(probe=probe))
+    found = rnnprof.load(tmp_path / "run.json").probe
+    assert found is not None
+    assert (found.work[0].dtype, found.waits[0].waited_ns, found.memory[0].path) == ("float32", None, ("a",))
+    # The same place may wait more than once, in another way or another call.
+    (tmp_path / "run.json").write_bytes(with_probe(waits=[WAIT, WAIT]))
+    found = rnnprof.load(tmp_path / "run.json").probe
+    assert found is not None
+    assert len(found.waits) == 2

@@ -13,7 +13,7 @@ from rnnprof.analysis.perturbation import perturbation, unknown
 from rnnprof.analysis.probing import probe_report
 from rnnprof.analysis.result import Breakdown, LaneRow, StageRow, StepSummary
 from rnnprof.analysis.rounding import print_shares
-from rnnprof.analysis.rows import Divided, divide, interval_of
+from rnnprof.analysis.rows import Divided, divide, interval_of, kinds_to_trust
 from rnnprof.analysis.side_by_side import clock_report
 from rnnprof.analysis.traced import window
 from rnnprof.errors import UsageError
@@ -39,7 +39,8 @@ def breakdown(run: Run, by: str = "step") -> Breakdown:
     """
     if by not in ("step", "run"):
         raise UsageError(f"by={by!r} is not known: give 'step' or 'run'")
-    divided = [divide(lane) for lane in run.lanes]
+    trusted = kinds_to_trust(run)
+    divided = [divide(lane, trusted) for lane in run.lanes]
     main = _main(divided)
     notes = saved_notes(run)
     if by == "step" and (main is None or main.basis_ns == 0):
@@ -51,6 +52,7 @@ def breakdown(run: Run, by: str = "step") -> Breakdown:
     stages, lanes = print_shares(rows, [_lane_row(each, run_ns) for each in divided], by)
     steps = {each.lane.name: _summary(each) for each in divided if each.kind}
     agreed = agree(run)
+    clocks = clock_report(run, main)
     apart = [agreed.sentence] if agreed and not agreed.agrees else []
     return Breakdown(
         by=by,
@@ -68,8 +70,8 @@ def breakdown(run: Run, by: str = "step") -> Breakdown:
         functions=functions(run.functions) if run.functions else None,
         traces=tuple(map(window, run.traces)),
         agreement=agreed,
-        clocks=clock_report(run),
-        probe=probe_report(run, main),
+        clocks=clocks,
+        probe=probe_report(run, main, clocks),
     )
 
 

@@ -13,7 +13,16 @@ from rnnprof.stages import LEFT_OUT
 CODES = {
     "aborted_steps": "Steps that an exception ended, left out: {count}.",
     "too_many_stages": "More than {limit} stages: the time of later ones is in the stage around them.",
-    "unresolved_events": "Device events not reached when the run was saved, left out: {count}.",
+    "unresolved_events": "Steps whose device events never happened, or could not be read, left out: {count}.",
+    "captured_graph": "Steps in which a graph was recorded, left out: {count}. Nothing may be timed then.",
+    "several_devices": "{count} devices were in use, and events of two cannot be compared: from then on "
+    "steps waited for all of them at each mark, and those are shown.",
+    "other_streams": "Other streams worked on after the current one for {share} of the time of steps that "
+    "wait for the device, most in {stage}. Events miss that: with clock='auto' or 'sync' the steps that "
+    "wait are shown.",
+    "no_events": "Events on {device} cannot keep time ({reason}): steps waited for the device at each mark.",
+    "device_failed": "The device failed, and was not asked again: {message}. Steps left out: {count}.",
+    "late_device": "The program began to use an accelerator after its first step: times are the host's.",
     "dropped_spans": "Spans beyond the most that one step may hold, left out: {count}.",
     "save_failed": "The run could not be saved at least once: {message}.",
     "open_at_end": "Still open when the run was saved: {stages}.",
@@ -27,6 +36,7 @@ CODES = {
     "cprofile_lost": "cProfile's statistics could not be written: {message}.",
     "trace_limit": "No more than {limit} steps of a run are traced: {count} more were asked for.",
     "trace_failed": "torch.profiler failed: {message}.",
+    "probe_failed": "No step could be looked at closely, or not wholly: {message}.",
 }
 """What each code in a run's notes means; a sentence may use the note's other values."""
 
@@ -35,6 +45,7 @@ LEAVING_OUT = {
     "control": "{} control step{} left out (timed only at their two ends).",
     "trace": "{} step{} traced by torch.profiler left out.",
     "cprofile": "{} step{} watched by cProfile, stage by stage, left out.",
+    "probe": "{} step{} looked at closely left out.",
 }
 """What is said of each kind of step that is no measurement: how many, and the plural's s."""
 
@@ -104,6 +115,9 @@ def _sentence(note: Json) -> str:
     """One saved note in words; whatever it holds, it never fails."""
     code = str(note.get("code", "note"))
     values = {key: _words(value) for key, value in note.items() if key != "code"}
+    share = note.get("share")
+    if isinstance(share, (int, float)) and 0 <= share < 1e6:
+        values["share"] = units.fraction(share)
     try:
         return CODES[code].format(**values)
     except (KeyError, TypeError):

@@ -7,8 +7,11 @@ from dataclasses import dataclass, replace
 
 from rnnprof.analysis import stats
 from rnnprof.analysis.result import Interval, StageRow
-from rnnprof.model import Lane, Stage, Steps, Timeline
+from rnnprof.model import Lane, Run, Stage, Steps, Timeline
 from rnnprof.stages import LEFT_OUT, MEASURED, OTHER
+
+UNSEEN_BY_EVENTS = ("other_streams", "several_devices")
+"""Codes of notes that say that events saw only a part."""
 
 
 @dataclass(frozen=True)
@@ -58,17 +61,30 @@ class Divided:
         return in_step or self.total_ns > self.lane.series.total_ns
 
 
-def divide(lane: Lane) -> Divided:
+def kinds_to_trust(run: Run) -> tuple[str, ...]:
+    """The kinds of step that measure, the most trustworthy first.
+
+    Args:
+        run: its notes say where events saw only a part of what the devices did: then the steps that
+            waited for all of it come first.
+    """
+    if any(note.get("code") in UNSEEN_BY_EVENTS for note in run.notes):
+        return ("sync", *(kind for kind in MEASURED if kind != "sync"))
+    return MEASURED
+
+
+def divide(lane: Lane, trusted: Sequence[str] = MEASURED) -> Divided:
     """Turn a lane into rows.
 
     Args:
         lane: the lane.
+        trusted: the kinds of step that measure, the most trustworthy first.
 
     Returns:
         Its rows. Steps are those of the most trustworthy measured kind; warmup, then control and
         traced steps, are shown only where there are no others.
     """
-    kinds = [kind for kind in (*MEASURED, *LEFT_OUT) if kind in lane.steps and lane.steps[kind].series.count]
+    kinds = [kind for kind in (*trusted, *LEFT_OUT) if kind in lane.steps and lane.steps[kind].series.count]
     kind = kinds[0] if kinds else ""
     shown = lane.steps[kind] if kind else Steps()
     steps_ns = lane.steps_ns if kind else 0
@@ -76,7 +92,7 @@ def divide(lane: Lane) -> Divided:
     outside = _rows(lane.stages, lane.name, None, ())
     if kind:
         rest = max(shown.series.total_ns - _top(inside), 0)
-        share, mean = _own_intervals(shown.timeline, shown.stages, shown)
+        share, mean = own_intervals(shown.timeline, shown.stages, shown)
         row = _other(lane.name, shown.series.count, rest)
         inside.append(replace(row, in_step=True, interval_ns=mean, share_interval=share))
     rest = lane.series.total_ns - steps_ns - _top(outside)
@@ -125,16 +141,26 @@ def _rows(stages: Sequence[Stage], lane: str, steps: Steps | None, above: tuple[
             per_step_ns=total / steps.series.count if steps else series.mean_ns,
         )
         if steps is not None:
-            share, _ = _own_intervals(stage.timeline, stage.stages, steps)
+            share, _ = own_intervals(stage.timeline, stage.stages, steps)
             row = replace(row, interval_ns=interval_of(stage.timeline), share_interval=share)
         rows += [row, *below]
     return rows
 
 
-def _own_intervals(
+def own_intervals(
     timeline: Timeline, stages: Sequence[Stage], steps: Steps
 ) -> tuple[Interval | None, Interval | None]:
-    """Intervals of the self time, given the children: its share in the step, its mean in a step."""
+    """Confidence intervals of the self time of a stage, or of what is left of the step.
+
+    Args:
+        timeline: the stage over the run, or the step's.
+        stages: the stages in it.
+        steps: the steps that it is in.
+
+    Returns:
+        The interval of its share in the step, and that of its mean in a step, in nanoseconds; None
+        where it cannot be told.
+    """
     counts = steps.timeline.counts
     below = [stage.timeline.totals_ns for stage in stages if stage.series.count]
     if any(len(totals) != len(counts) for totals in (timeline.totals_ns, *below)):

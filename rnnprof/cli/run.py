@@ -92,6 +92,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("profile-memory", "allocations"),
     ):
         parser.add_argument(f"--{name}", action="store_true", help=f"trace {what} as well")
+    parser.add_argument(
+        "--no-probe",
+        action="store_true",
+        help="look closely into no step: no list of waits, no operations, no memory",
+    )
+    parser.add_argument(
+        "--measure-peaks",
+        action="store_true",
+        help="measure at the end, for a second, what this machine can compute and copy at most",
+    )
     parser.add_argument("--no-report", action="store_true", help="save the run and print nothing about it")
     parser.add_argument("program", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     parser.add_argument(
@@ -117,6 +127,8 @@ def run(args: argparse.Namespace) -> int:
 
     if not 0 <= args.depth <= DEEPEST:
         raise UsageError(f"--depth {args.depth}: give a number from 0 to {DEEPEST}")
+    if args.no_probe and args.measure_peaks:
+        raise UsageError("--measure-peaks is for what the probe finds: leave out --no-probe")
     target = _target(args)
     rules = own_rules(target.path.parent, args.rule)
     if args.explain:
@@ -161,6 +173,7 @@ def _measured(target: Target, rules: tuple[Rule, ...], args: argparse.Namespace)
         control_every=args.control_every,
         cprofile=args.cprofile,
         trace=_tracing(args),
+        probe="peaks" if args.measure_peaks else not args.no_probe,
     )
 
     def tell(outcome: Outcome) -> None:

@@ -237,8 +237,9 @@ class AfterImport(_OnPath):
 
 def is_own(code: CodeType) -> bool:
     """Whether code is part of the machinery that runs scripts, which tracebacks leave out."""
-    return code.co_filename.startswith(_HERE) or code in _DISGUISED
+    return code.co_filename.startswith((_HERE, _PROBE)) or code in _DISGUISED
 
 
 _HERE = os.path.join(os.path.dirname(Finder.install.__code__.co_filename), "")
+_PROBE = os.path.join(os.path.dirname(_HERE[: -len(os.sep)]), "traces", "probe", "")
 _DISGUISED = (Loader.get_code.__code__, Finder.find_spec.__code__, AfterImport.find_spec.__code__)

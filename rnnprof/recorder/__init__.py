@@ -8,17 +8,17 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from rnnprof import environment, marks, runfile
-from rnnprof.clocks import NAMES, Clock, HostClock, SyncClock
-from rnnprof.devices import Device, find_device, need_device
-from rnnprof.errors import UsageError
+from rnnprof import environment, runfile
+from rnnprof.clocks import Clock
+from rnnprof.devices import Device
 from rnnprof.model import Json, Lane, Run
 from rnnprof.recorder import snapshot
 from rnnprof.recorder.events import EventQueue
 from rnnprof.recorder.lanes import LaneState, name_of_thread
 from rnnprof.recorder.notes import notes
 from rnnprof.recorder.spans import SpanLog
-from rnnprof.recorder.steps import EventRoot, Root
+from rnnprof.recorder.steps import Root
+from rnnprof.recorder.timing import Timing
 from rnnprof.recorder.tracks import LaneTrack
 from rnnprof.recorder.watched import Captured, Captures, WatchedRoot
 from rnnprof.schedule import Schedule
@@ -48,23 +48,12 @@ class Recorder:
         device: Device | None = None,
         captures: Captures | None = None,
     ) -> None:
-        if isinstance(clock, str) and clock not in NAMES:
-            raise UsageError(f"clock={clock!r} is not known: give one of {', '.join(NAMES)}, or a clock")
-        if not isinstance(clock, str) and not isinstance(clock, Clock):
-            raise UsageError(f"a clock has `name` and `now()`; {type(clock).__name__} has not")
+        self.timing = Timing(clock, device)
         self.path = path
         self.schedule = schedule
         self.captures = captures
         self.log: SpanLog | None = None
         self.aborted = 0
-        self.queue: EventQueue | None = None
-        self._asked = clock if isinstance(clock, str) else clock.name
-        simulated = getattr(device, "clock", None)
-        self._host: Clock = simulated or HostClock() if isinstance(clock, str) else clock
-        self._native = isinstance(self._host, HostClock) and marks.HAVE_CLOCK
-        self._device = device
-        self._sync: SyncClock | None = None
-        self.unresolved = 0
         self._pid = os.getpid()
         self._save_every = round(min(save_every_s, FOREVER_S) * 1e9)
         self.local = threading.local()
@@ -72,9 +61,6 @@ class Recorder:
         self._retired: tuple[Lane, ...] = ()
         self._created = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
         self._environment: Json = {}
-        if self._asked in ("sync", "event") and device is None and isinstance(clock, str):
-            self._device = need_device(self._asked)
-        self._met = False
         self._wall: int | None = None
         self._start = 0
         self.tracks: list[LaneTrack] = []
@@ -85,37 +71,25 @@ class Recorder:
 
     @property
     def reading(self) -> Callable[[], int] | None:
-        """What stages read the time with; None is the native host clock."""
-        if self._sync is not None:
-            return self._sync.now
-        return None if self._native else self._host.now
+        """What stages outside steps read the time with; None is the native host clock."""
+        return self.timing.reading
+
+    @property
+    def queue(self) -> EventQueue | None:
+        """The steps that wait for their events; None where no step is timed by events."""
+        return self.timing.queue
 
     def now(self) -> int:
         """The host's reading, in nanoseconds."""
-        return self._host.now()
+        return self.timing.host.now()
 
     def settle(self) -> None:
         """At the border of two lanes, let the device finish what the first one queued."""
-        if self._met and self._device is not None:
-            self._device.synchronize()
+        self.timing.settle()
 
     def meet_device(self) -> None:
         """At the first step it is known which device the program uses."""
-        if self._met:
-            return
-        self._met = True
-        if self._device is None and self._asked == "auto":
-            self._device = find_device()
-        if self._device is None or self._asked == "host":
-            self._device = None
-            return
-        if self._asked != "sync":
-            self.queue = EventQueue(self._device)
-            self.schedule = self.schedule.timed_as("event", ("host", "sync") if self._asked == "auto" else ())
-        else:
-            self.schedule = self.schedule.timed_as("sync")
-        # Stages outside steps are rare enough to synchronize at both ends.
-        self._sync = SyncClock(self._device, self._host)
+        self.schedule = self.timing.meet(self.schedule)
 
     def kinds_for(self, lane: str, thread: bool) -> list[str]:
         """The kinds of the next steps in a lane: only training has warmup and control."""
@@ -127,18 +101,11 @@ class Recorder:
 
     def new_root(self, lane: LaneState, kind: str) -> Root:
         """The root for a lane's steps of one kind, timed as that kind is."""
-        track = lane.track
-        host = None if self._native else self._host.now
         watcher = None if self.captures is None else self.captures.watcher(kind)
         if watcher is not None:
-            return WatchedRoot(track, host, watcher, lane)
-        muted = kind == "control"
-        timed_as = self.schedule.main if kind in ("warmup", "control") else kind
-        if timed_as == "event" and self.queue is not None:
-            return EventRoot(track, host, muted, self.queue)
-        if timed_as == "sync" and self._device is not None:
-            return Root(track, SyncClock(self._device, self._host).now, muted)
-        return Root(track, host, muted)
+            host = None if self.timing.native else self.timing.host.now
+            return WatchedRoot(lane.track, host, watcher, lane)
+        return self.timing.root(lane.track, kind, self.schedule.main, lane.thread)
 
     # ---- threads ----------------------------------------------------------------------------
 
@@ -202,7 +169,7 @@ class Recorder:
 
     def end(self, ended: str) -> list[str]:
         """Stop recording, save, and return the names of what was still open."""
-        self._resolve()
+        self.timing.end()
         left = []
         for track in list(self.tracks):
             if track is self.tracks[0]:
@@ -216,17 +183,6 @@ class Recorder:
         self._environment.update(environment.at_end())
         self.save(ended)
         return self.left
-
-    def _resolve(self) -> None:
-        if self.queue is None or self._device is None:
-            return
-        try:
-            self._device.synchronize()
-            self.queue.poll()
-        except RuntimeError:
-            # A device that has died: what it did not report is counted below.
-            pass
-        self.unresolved = len(self.queue)
 
     def disown(self) -> None:
         """In a forked child: record nothing more, and leave the parent's file alone."""
@@ -245,13 +201,14 @@ class Recorder:
             created=self._created,
             ended=ended,
             wall_ns=wall,
-            clock=self._asked,
+            clock=self.timing.asked,
             schedule=dict(self.schedule.as_numbers()),
             lanes=lanes,
-            environment=self._environment,
+            environment={**self._environment, **captured.environment},
             notes=(*notes(self), *captured.notes),
             rank=int(self._environment.get("rank", 0)),
             world_size=int(self._environment.get("world_size", 1)),
             traces=captured.traces,
             functions=captured.functions,
+            probe=captured.probe,
         )

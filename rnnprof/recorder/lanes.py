@@ -42,6 +42,8 @@ class LaneState:
     def next_roots(self) -> list[Root]:
         """The roots of the next steps, of the kinds that the schedule deals; the first one last."""
         recorder = self.track.recorder
+        if not self.kinds:
+            recorder.timing.look_again()
         if recorder.queue is None or self.thread:
             kinds = recorder.kinds_for(self.name, self.thread)
             roots = {kind: self.root_of(kind) for kind in set(kinds)}
@@ -50,6 +52,7 @@ class LaneState:
         if not self.kinds:
             self.kinds = recorder.kinds_for(self.name, self.thread)
         kind = self.kinds.pop()
+        kind = recorder.timing.kind_now(kind, self.roots.get(kind))
         self.dealt += 1
         return [self.root_of("host" if recorder.queue.full and kind in MEASURED else kind)]
 

@@ -20,10 +20,7 @@ def notes(recorder: Any) -> Iterator[Json]:
     refused = sum(track.refused for track in recorder.tracks)
     if refused:
         yield {"code": "too_many_stages", "limit": marks.MAX_STAGES, "count": refused}
-    if recorder.unresolved:
-        yield {"code": "unresolved_events", "count": recorder.unresolved}
-    if recorder.queue is not None and recorder.queue.dropped_spans:
-        yield {"code": "dropped_spans", "count": recorder.queue.dropped_spans}
+    yield from recorder.timing.notes()
     if recorder.left:
         yield {"code": "open_at_end", "stages": recorder.left}
     if not marks.NATIVE:

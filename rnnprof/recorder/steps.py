@@ -105,6 +105,9 @@ class EventRoot(Root):
             closed = self.queue.edge()
         finally:
             ns: int = self.track.finish(self, outer, False)
+        if keep and self.queue.reason:
+            self.queue.guard.leave_out(self.track, self.queue.reason)
+            keep = False
         if not keep:
             self.queue.drop()
             if self.track.log is not None:

@@ -99,6 +99,8 @@ class LaneTrack(Track):
             if failed:
                 return
             raise
+        # The root may have found that a mark could not measure.
+        keep = keep and not step.spoiled
         if keep and step.tokens is not None:
             root.tokens += step.tokens
             root.token_ns += ns

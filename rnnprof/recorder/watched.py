@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from _thread import get_ident
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from rnnprof.captures import Functions, Trace
 from rnnprof.errors import UsageError
 from rnnprof.marks import Stage, Track
 from rnnprof.model import Json
+from rnnprof.probes import Probe
 from rnnprof.recorder.own import own_time
 from rnnprof.recorder.steps import Root
 
@@ -26,6 +27,8 @@ class Captured:
     traces: tuple[Trace, ...] = ()
     functions: Functions | None = None
     notes: tuple[Json, ...] = ()
+    probe: Probe | None = None
+    environment: Json = field(default_factory=dict)
 
 
 MOST_STEPS = 1000

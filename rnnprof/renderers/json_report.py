@@ -28,10 +28,21 @@ Keys of the object:
         is null without one.
     agreement: only with traces: ``agrees``, ``sentence``, ``stages`` (each with ``path``,
         ``traced_ns``, ``marked_ns``, ``ratio``, ``share``).
+    clocks: only where an accelerator was used: ``sentence`` (which stage the host's clock blamed, and
+        which it should have blamed), ``differs``, ``truth`` (the clock to trust), ``bound`` (what
+        limits the step), ``sync_cost``, ``remarks``, ``lane``, ``columns`` (``kind``, ``steps``,
+        ``step_ns``, ``interval_ns`` of each clock), ``traced`` (``first_step``, ``steps``, ``total``) and
+        ``stages``, each with ``name``, ``path`` (empty for ``other``), ``host``, ``sync``, ``event`` and
+        ``busy``, which are null where that was not measured, ``verdict`` and ``because``.
+    probe: only where a step was probed: ``step``, ``device``, ``total_ns``; ``waits`` (``sentence``,
+        ``places``, ``count``, ``waited_ns``, ``share``, ``percent``, ``unkept`` and ``rows``); ``work``
+        (``rows``, each with its ``types`` of number, ``step``, ``kind``, ``peaks`` or null, ``uncounted``,
+        ``notes``, ``place``, ``absolute``); ``memory`` (a list of memories, each with its ``rows``).
 
 Intervals are ``[low, high]`` at 95 %. Shares are fractions. What is not known is null; so are
 ``percent`` and ``total_percent`` where there is no share. The meaning of each number is in
-`rnnprof.analysis.result`, `rnnprof.analysis.captured` and `rnnprof.analysis.agreement`.
+`rnnprof.analysis.result`, `rnnprof.analysis.captured`, `rnnprof.analysis.agreement`,
+`rnnprof.analysis.clocked` and `rnnprof.analysis.probed`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""All that a profile captures beside its stages: torch.profiler's traces and cProfile's counts.
+"""All that a profile captures beside its stages: traces, cProfile's counts, and one step's probe.
 
 Nothing is imported for what was not asked for.
 """
@@ -11,26 +11,28 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnnprof import runfile
 from rnnprof.errors import RunFileError, UsageError
-from rnnprof.model import Json, Run
+from rnnprof.model import Run
 from rnnprof.recorder.own import own_time
 from rnnprof.recorder.spans import SpanLog
 from rnnprof.recorder.watched import MOST_STEPS, Captured, Watcher, kinds
 from rnnprof.schedule import Schedule
 from rnnprof.traces.files import Files
-from rnnprof.traces.options import Tracing, tracing
+from rnnprof.traces.folder import complete
+from rnnprof.traces.options import Tracing, function_steps, tracing
+from rnnprof.traces.reasons import probe_notes, trace_notes, why_no_trace
+from rnnprof.traces.ways_in import TorchGuard
 
 if TYPE_CHECKING:
     from rnnprof.traces.cprofile_trace import FunctionTrace
+    from rnnprof.traces.probe.watch import ProbeTrace
     from rnnprof.traces.torch_trace import TorchTrace
 
 NOWHERE = "traces are files beside the run file: give the profile a path"
+NO_COUNTS = "cProfile's statistics are files beside the run file: give the profile a path"
+PEAKS = "peaks"
 NOTHING = "0 steps to trace, and no stages: there is nothing to write"
-FUNCTION_STEPS = 16
-"""Steps in which the functions of each stage are told apart."""
-FUNCTION_EVERY = 7
-"""One step in so many is one of them, so that nothing periodic in the loop always meets them."""
+EXCLUSIVE = "with_stack and cProfile exclude each other before Python 3.12: ask for one of them"
 
 
 class Capturing:
@@ -41,15 +43,26 @@ class Capturing:
         schedule: which steps are watched is added to it.
         cprofile: whether cProfile counts the functions of the whole run.
         trace: what torch.profiler watches; see `options.tracing`.
+        probe: whether the last step of the warmup is looked at closely; None where there is a run file;
+            ``"peaks"`` to measure in the end what the device can do at most, as well.
 
     Raises:
         UsageError: if an argument makes no sense, or there is no run file to write traces beside.
     """
 
-    def __init__(self, run: Path | None, schedule: Schedule, cprofile: bool, trace: Any) -> None:
+    def __init__(
+        self,
+        run: Path | None,
+        schedule: Schedule,
+        cprofile: bool,
+        trace: Any,
+        probe: bool | str | None = None,
+    ) -> None:
         self._files = None if run is None else Files(run)
         self._torch: TorchTrace | None = None
         self._functions: FunctionTrace | None = None
+        self._probe: ProbeTrace | None = None
+        self._guard = TorchGuard()
         self._training = self._stopped = self._counting = False
         # Why cProfile's statistics are not there, and how many steps more than the most were asked for.
         self._lost = ""
@@ -69,26 +82,35 @@ class Capturing:
                 raise UsageError(NOTHING if self._files is not None else NOWHERE)
         if cprofile:
             if options is not None and options.with_stack and sys.version_info < (3, 12):
-                raise UsageError(
-                    "with_stack and cProfile exclude each other before Python 3.12: ask for one of them"
-                )
+                raise UsageError(EXCLUSIVE)
             self._functions = self._function_trace()
         schedule.chosen.update(kinds(self._chosen(numbers, schedule.warmup)))
+        if probe not in (None, False, True, PEAKS):
+            raise UsageError(f"probe={probe!r} is not known: give True, False or {PEAKS!r}")
+        if probe or (probe is None and run is not None):
+            self._add_probe(schedule, probe)
         self._first = numbers[0] if numbers else 0
 
     def _chosen(self, traced: tuple[int, ...], warmup: int) -> Iterable[tuple[Watcher, Iterable[int]]]:
         if self._torch is not None:
             yield self._torch, traced
         if self._functions is not None:
-            first = warmup + len(traced)
-            yield self._functions, range(first, first + FUNCTION_STEPS * FUNCTION_EVERY, FUNCTION_EVERY)
+            yield self._functions, function_steps(warmup + len(traced))
+
+    def _add_probe(self, schedule: Schedule, asked: bool | str | None) -> None:
+        from rnnprof.traces.probe.watch import ProbeTrace, probed_step
+
+        step = probed_step(schedule.warmup, schedule.chosen, bool(asked))
+        if step is not None:
+            self._probe = ProbeTrace(self._guard, self._aside, asked == PEAKS)
+            schedule.chosen[step] = self._probe.kind
 
     def _torch_trace(self, options: Tracing) -> TorchTrace:
         if self._files is None:
             raise UsageError(NOWHERE)
         from rnnprof.traces.torch_trace import TorchTrace
 
-        return TorchTrace(options, self._files, self._aside)
+        return TorchTrace(options, self._files, self._guard, self._aside)
 
     def _aside(self) -> AbstractContextManager[None]:
         """What torch.profiler takes is no function of the program."""
@@ -96,7 +118,7 @@ class Capturing:
 
     def _function_trace(self) -> FunctionTrace:
         if self._files is None:
-            raise UsageError("cProfile's statistics are files beside the run file: give the profile a path")
+            raise UsageError(NO_COUNTS)
         from rnnprof.traces.cprofile_trace import FunctionTrace
 
         return FunctionTrace()
@@ -124,7 +146,8 @@ class Capturing:
 
     def watcher(self, kind: str) -> Watcher | None:
         """What looks into steps of that kind, or None."""
-        return next((one for one in (self._torch, self._functions) if one and one.kind == kind), None)
+        watchers = (self._torch, self._functions, self._probe)
+        return next((one for one in watchers if one and one.kind == kind), None)
 
     def start(self) -> None:
         """The recording begins.
@@ -144,8 +167,14 @@ class Capturing:
         Args:
             track: the thread's track.
         """
-        if self._functions is not None and not self._training:
-            self._training = True
+        if self._training:
+            return
+        self._training = True
+        if self._probe is not None and "torch" not in sys.modules:
+            # Nothing to look at: the step is one of the warmup like the others.
+            track.recorder.schedule.give_up(self._probe.kind)
+            self._probe = None
+        if self._functions is not None:
             with own_time(track):
                 self._functions.loop_begins()
 
@@ -161,7 +190,10 @@ class Capturing:
 
     def found(self) -> Captured:
         """What has been found so far."""
-        notes = list(self._notes())
+        notes = [
+            *probe_notes(self._probe, self._stopped),
+            *trace_notes(self._torch, self._asked if self._stopped else 0, self._refused),
+        ]
         functions = None
         if self._functions is not None and self._files is not None:
             if self._counting:
@@ -173,18 +205,8 @@ class Capturing:
             if self._lost:
                 notes.append({"code": "cprofile_lost", "message": self._lost})
         traces = () if self._torch is None else tuple(self._torch.traces)
-        return Captured(traces, functions, tuple(notes))
-
-    def _notes(self) -> Iterable[Json]:
-        if self._torch is None:
-            return
-        traced = sum(trace.steps for trace in self._torch.traces)
-        if self._torch.failure:
-            yield {"code": "trace_failed", "message": self._torch.failure}
-        elif self._stopped and 0 < traced < self._asked:
-            yield {"code": "trace_incomplete", "count": traced, "asked": self._asked}
-        if self._refused:
-            yield {"code": "trace_limit", "limit": MOST_STEPS, "count": self._refused}
+        probe = () if self._probe is None else (self._probe.probe, self._probe.environment)
+        return Captured(traces, functions, tuple(notes), *probe)
 
     # ---- at the end -------------------------------------------------------------------------
 
@@ -197,11 +219,13 @@ class Capturing:
         self._stopped = True
         if self._functions is not None:
             self._functions.stop()
-        if self._torch is None and self._functions is None:
+        if not (self._torch or self._functions or (self._probe and self._probe.begun)):
             return
         with own_time(track):
             if self._torch is not None:
                 self._torch.stop()
+            if self._probe is not None:
+                self._probe.stop()
             if self._functions is not None and self._files is not None:
                 try:
                     self._functions.save(self._files.functions, self._files.loop_functions)
@@ -222,37 +246,14 @@ class Capturing:
             return None
         try:
             if (torch is not None and torch.traces) or (self.log is not None and self.log.kept):
-                self._complete(self._files, run)
+                complete(self._files, run, self.log)
         except Exception as error:  # whatever it is, the run is saved, and the program has done its work
-            failure = None if torch is None else torch.failure
-            return failure or f"the folder of the traces is not complete: {error}"
-        return None if torch is None or torch.traces else self._why_none(torch, run)
-
-    def _complete(self, files: Files, run: Run) -> None:
-        from rnnprof.traces import scalars, stage_trace
-
-        files.folder.mkdir(exist_ok=True)
-        runfile.save(run, files.copy)
-        scalars.write(run, files.folder)
-        if self.log is not None:
-            stage_trace.write(self.log, files.stages, Path((sys.argv or [""])[0]).name or "rnnprof")
-
-    def _why_none(self, torch: TorchTrace, run: Run) -> str:
-        lane = run.lane("train")
-        steps = sum(kind.wall.count for kind in lane.steps.values()) if lane is not None else 0
-        if torch.failure:
-            return torch.failure
-        if torch.begun:
-            return "no traced step ended well"
-        if not steps and any(other.steps for other in run.lanes if other.thread):
-            return "only the thread that opened the profile is traced, and the steps were another's"
-        if not steps:
-            return "no step of a training loop was seen"
-        return (
-            f"the run ended after {steps} steps, and the first to be traced was number {self._first} (from 0)"
-        )
+            return (torch and torch.failure) or f"the folder of the traces is not complete: {error}"
+        return None if torch is None or torch.traces else why_no_trace(torch, run, self._first)
 
     def disown(self) -> None:
         """In a forked child: count nothing more."""
         if self._functions is not None:
             self._functions.stop()
+        if self._probe is not None:
+            self._probe.look_away()

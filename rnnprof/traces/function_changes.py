@@ -23,7 +23,8 @@ MEASURING = tuple(
 LOOKING = (__file__, str(Path(__file__).with_name("function_stages.py")))
 """Files that work while the clock of the counts stands still."""
 ONLY_LOOKING = tuple(
-    str(Path(__file__).with_name(name)) for name in ("function_", "cprofile_trace.", "torch_trace.")
+    str(Path(__file__).with_name(name))
+    for name in ("function_", "cprofile_trace.", "labelled.", "torch_trace.", "probe")
 )
 """How the names of all files begin that are there for looking alone."""
 COMPILED = "rnnprof._marks"

@@ -11,6 +11,10 @@ from rnnprof.errors import UsageError
 from rnnprof.recorder.watched import MOST_STEPS
 
 DEFAULT_STEPS = 3
+FUNCTION_STEPS = 16
+"""Steps in which the functions of each stage are told apart."""
+FUNCTION_EVERY = 7
+"""One step in so many is one of them, so that nothing periodic in the loop always meets them."""
 
 
 @dataclass(frozen=True)
@@ -96,3 +100,12 @@ def steps_in(words: str) -> int | range:
     if found is None or (found[2] is not None and int(found[2]) < int(found[1])):
         raise UsageError(f"--trace-steps {words}: give a number of steps, or two numbers such as 100-102")
     return int(found[1]) if found[2] is None else range(int(found[1]), int(found[2]) + 1)
+
+
+def function_steps(first: int) -> range:
+    """The steps in which the functions of each stage are told apart, by their number.
+
+    Args:
+        first: the first step that may be one of them.
+    """
+    return range(first, first + FUNCTION_STEPS * FUNCTION_EVERY, FUNCTION_EVERY)

@@ -48,14 +48,28 @@ class TorchGuard(Watch):
 
     One that has been prepared and not begun yet (the warmup of `torch.profiler.schedule`) cannot be
     seen, and ours undoes what it has prepared: torch would then crash where that one begins. So it
-    is watched until the recording ends, and has it prepared again.
+    is watched until the recording ends, and has it prepared again. All of ours share one guard, since
+    each puts back what it found.
     """
 
-    def __init__(self, give_way: Callable[[], None]) -> None:
-        super().__init__(give_way)
+    def __init__(self) -> None:
+        super().__init__(self._all_give_way)
+        self._ways: list[Callable[[], None]] = []
         self._ours = False
         # The program's, prepared after ours began last.
         self._prepared: WeakSet[Any] = WeakSet()
+
+    def add(self, give_way: Callable[[], None]) -> None:
+        """Have one more profiler of ours end where the program begins one.
+
+        Args:
+            give_way: ends it, where it runs.
+        """
+        self._ways.append(give_way)
+
+    def _all_give_way(self) -> None:
+        for give_way in self._ways:
+            give_way()
 
     def start(self, torch: Any, profiler: Any) -> None:
         """Start a profiler of ours, and watch from now on, on all threads.

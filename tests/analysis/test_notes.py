@@ -88,7 +88,25 @@ def notes(*saved: Json, **changed: object) -> tuple[str, ...]:
         ({"code": "too_many_stages", "limit": 500, "count": 3},
          "More than 500 stages: the time of later ones is in the stage around them."),
         ({"code": "unresolved_events", "count": 2},
-         "Device events not reached when the run was saved, left out: 2."),
+         "Steps whose device events never happened, or could not be read, left out: 2."),
+        ({"code": "captured_graph", "count": 1200},
+         "Steps in which a graph was recorded, left out: 1,200. Nothing may be timed then."),
+        ({"code": "several_devices", "count": 2},
+         "2 devices were in use, and events of two cannot be compared: from then on steps waited for all of "
+         "them at each mark, and those are shown."),
+        ({"code": "other_streams", "share": 0.1234, "stage": "{rnn}"},
+         "Other streams worked on after the current one for 12.3 % of the time of steps that wait for the "
+         "device, most in {rnn}. Events miss that: with clock='auto' or 'sync' the steps that wait are "
+         "shown."),
+        ({"code": "other_streams", "share": "?", "stage": 3},
+         "Other streams worked on after the current one for ? of the time of steps that wait for the "
+         "device, most in 3. Events miss that: with clock='auto' or 'sync' the steps that wait are shown."),
+        ({"code": "no_events", "device": "mps", "reason": "why"},
+         "Events on mps cannot keep time (why): steps waited for the device at each mark."),
+        ({"code": "device_failed", "message": "CUDA error: x", "count": 3},
+         "The device failed, and was not asked again: CUDA error: x. Steps left out: 3."),
+        ({"code": "late_device"},
+         "The program began to use an accelerator after its first step: times are the host's."),
         ({"code": "dropped_spans", "count": 2}, "Spans beyond the most that one step may hold, left out: 2."),
         ({"code": "save_failed", "message": "disk {full}"},
          "The run could not be saved at least once: disk {full}."),
@@ -156,3 +174,20 @@ def test_traced_steps_are_shown_only_where_there_are_no_others() -> None:
         assert f"Only {shown[-1]} steps exist in train: they are shown." in result.notes
         del kinds[shown[-1]]
     assert shown == ["control", "cprofile", "trace"]
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"), [("other_streams", "sync"), ("several_devices", "sync"), ("captured_graph", "event")]
+)
+def test_steps_that_wait_are_shown_where_events_saw_only_a_part(code: str, kind: str) -> None:
+    kinds = {name: steps_of(plain(9, 30)) for name in ("event", "sync", "host", "control")}
+    result = breakdown(run_of([lane_of("train", kinds)], notes=({"code": code},)))
+    assert result.step is not None
+    assert result.step.kind == kind
+
+
+def test_events_are_shown_where_no_step_waited() -> None:
+    kinds = {name: steps_of(plain(9, 30)) for name in ("event", "warmup")}
+    result = breakdown(run_of([lane_of("train", kinds)], notes=({"code": "other_streams"},)))
+    assert result.step is not None
+    assert result.step.kind == "event"

@@ -14,7 +14,7 @@ from rnnprof.cli import report
 from rnnprof.cli.main import main
 from rnnprof.model import Lane, Series, Stage, Steps, Timeline
 from rnnprof.renderers import flowchart, json_report, table
-from rnnprof.renderers.table.page import PARTS
+from tests.clocked_run import clocked_language_model
 from tests.run_builder import lane_of, run_of, word_language_model
 from tests.traced_run import traced_language_model
 
@@ -129,12 +129,19 @@ def test_a_name_that_stdout_cannot_write_becomes_question_marks(
     assert b"\n??" in out.getvalue()
 
 
+PARTS_OF = {
+    "stages": traced_language_model,
+    "functions": traced_language_model,
+    "operators": traced_language_model,
+    "clocks": clocked_language_model,
+}
+"""A run that has each part."""
+
+
 @pytest.mark.parametrize("form", report.PARTED)
-@pytest.mark.parametrize("only", PARTS)
-def test_one_part_of_a_traced_run(
-    form: str, only: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    run = traced_language_model()
+@pytest.mark.parametrize("only", PARTS_OF)
+def test_one_part_of_a_run(form: str, only: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = PARTS_OF[only]()
     runfile.save(run, tmp_path / "run.json")
     assert main(["report", str(tmp_path / "run.json"), "--only", only, "--format", form]) == 0
     expected = {
@@ -143,6 +150,15 @@ def test_one_part_of_a_traced_run(
         "csv": lambda: table.csv(breakdown(run), only),
     }
     assert capsys.readouterr().out == expected[form]()
+
+
+def test_clocks_is_short_for_only_clocks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = clocked_language_model()
+    runfile.save(run, tmp_path / "run.json")
+    assert main(["report", str(tmp_path / "run.json"), "--clocks"]) == 0
+    assert capsys.readouterr().out == table.text(breakdown(run), only="clocks")
+    assert main(["report", str(tmp_path / "run.json")]) == 0
+    assert "The host's clock blames clip (90.8 % of the step), wrongly" in capsys.readouterr().out
 
 
 def test_all_parts_of_a_traced_run_are_the_default(
@@ -162,6 +178,10 @@ def test_a_part_that_the_run_lacks_or_the_format(saved: str, capsys: pytest.Capt
     )
     assert failure(["report", saved, "--only", "operators", "--format", "csv"], capsys) == (
         f"{saved}: the run has no operators: record it with --trace"
+    )
+    assert failure(["report", saved, "--clocks"], capsys) == (
+        f"{saved}: no accelerator was timed, so that there is one clock alone: the host's, which is right on "
+        "a CPU"
     )
     assert failure(["report", saved, "--only", "stages", "--format", "svg"], capsys) == (
         "--only is for text, markdown, csv: leave it out with --format svg"

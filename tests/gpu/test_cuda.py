@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 import rnnprof
-from rnnprof.devices import CudaDevice, find_device
+from rnnprof.devices import find_device
+from rnnprof.torch_devices import CudaDevice
 
 torch = pytest.importorskip("torch")
 pytestmark = [
@@ -98,6 +99,27 @@ def test_a_loop_that_never_waits_keeps_the_events_few() -> None:
     assert counted == 5_000
 
 
+def test_a_device_that_lags_behind_keeps_the_events_few() -> None:
+    created = 0
+
+    class Counting(CudaDevice):
+        def event(self) -> Any:
+            nonlocal created
+            created += 1
+            return super().event()
+
+    a = torch.randn(4096, 4096, device="cuda")
+    b = torch.empty_like(a)
+    with rnnprof.profile(None, clock="event", device=Counting(), control_every=0) as prof:
+        for _ in range(600):
+            with prof.step(), prof.stage("forward"):
+                torch.mm(a, a, out=b)
+    assert created <= 4 * 512 + 8
+    kinds = {kind: steps.series.count for kind, steps in prof.run.lane("train").steps.items()}
+    assert sum(kinds.values()) == 600
+    assert kinds["event"] > 0
+
+
 def test_losses_are_the_same_to_the_bit() -> None:
     def losses(profiled: bool) -> list[float]:
         torch.manual_seed(7)
@@ -134,7 +156,7 @@ def test_elapsed_time_of_the_generic_device() -> None:
     accelerator = getattr(torch, "accelerator", None)
     if accelerator is None:
         pytest.skip("this torch has no torch.accelerator")
-    from rnnprof.devices import OtherDevice
+    from rnnprof.torch_devices import OtherDevice
 
     device = OtherDevice("cuda")
     a = torch.randn(2048, 2048, device="cuda")

@@ -79,3 +79,37 @@ def test_untraced_steps_are_still_timed_by_events(run: Any) -> None:
     kinds = {kind: steps.series.count for kind, steps in run.lane("train").steps.items()}
     assert kinds["trace"] == 4
     assert kinds["event"] > 30
+
+
+def test_events_agree_with_the_kernels(run: Any) -> None:
+    """Large kernels follow each other without gaps: both clocks see the same device."""
+    (trace,) = run.traces
+    steps = run.lane("train").steps["event"]
+    for name in ("forward", "backward"):
+        found = stage(run, name)
+        marked = next(one for one in steps.stages if one.name == name)
+        kernels = found.busy_ns / trace.steps
+        assert marked.series.total_ns / steps.series.count == pytest.approx(kernels, rel=0.15)
+
+
+def test_a_loop_of_cells_launches_at_every_time_step(tmp_path: Path) -> None:
+    words = torch.randn(20, 8, 64, device="cuda")
+    layer, cell = torch.nn.LSTM(64, 64).cuda(), torch.nn.LSTMCell(64, 64).cuda()
+
+    def launches(name: str, forward: Any) -> int:
+        file = tmp_path / f"{name}.json"
+        with rnnprof.profile(file, trace=rnnprof.Tracing(steps=2, stages=False)) as prof:
+            for _ in range(12):
+                with prof.step(), prof.stage("forward"):
+                    forward()
+        (trace,) = rnnprof.load(file).traces
+        return next(one.launches for one in trace.stages if one.path == ("forward",))
+
+    def loop() -> None:
+        state = None
+        for word in words:
+            state = cell(word, state)
+
+    # At least one product with the input and one with the state.
+    assert launches("cells", loop) / 2 >= 2 * len(words)
+    assert launches("layer", lambda: layer(words)) > 0

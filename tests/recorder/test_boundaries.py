@@ -432,7 +432,7 @@ def test_marks_wait_for_the_device_once(clock: FakeClock) -> None:
     assert in_steps(prof.run, "sync") == {"forward": (1, 10), "backward": (1, 20)}
 
 
-def test_an_event_that_fails_leaves_time_without_a_name(clock: FakeClock) -> None:
+def test_an_event_that_fails_leaves_the_step_out_and_the_device_alone(clock: FakeClock) -> None:
     class Failing(FakeDevice):
         """A device that can be made to fail when an event is queued."""
 
@@ -444,16 +444,18 @@ def test_an_event_that_fails_leaves_time_without_a_name(clock: FakeClock) -> Non
             super().record(event)
 
     device = Failing(clock)
-    with profile("event", device=device) as prof, prof.step():
-        FORWARD()
-        device.launch(10)
-        device.dead = True
-        BACKWARD()
-        device.dead = False
-        device.launch(100)
-        FETCH()
-        device.launch(1_000)
-    assert in_steps(prof.run, "event") == {"get_batch": (1, 1_000)}
+    with profile("event", device=device) as prof:
+        for number in range(3):
+            with prof.step():
+                FORWARD()
+                device.launch(10)
+                device.dead = number == 1
+                BACKWARD()
+                device.dead = False
+                device.launch(100)
+                device.synchronize()
+    assert in_steps(prof.run, "event") == {"forward": (1, 10), "backward": (1, 100)}
+    assert {"code": "device_failed", "message": "device lost", "count": 2} in prof.run.notes
 
 
 # ---- threads and profiles -------------------------------------------------------------------------

@@ -51,7 +51,7 @@ def test_a_label_that_fails_does_not_reach_the_program(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     broken = _BrokenLabel(where)
-    monkeypatch.setattr("rnnprof.traces.torch_trace.cheapest_label", lambda torch: broken)
+    monkeypatch.setattr("rnnprof.traces.labelled.cheapest_label", lambda torch: broken)
     file = tmp_path / "run.json"
     with rnnprof.profile(file, trace=1, warmup=0) as prof:
         loop(prof, 3)
@@ -191,6 +191,7 @@ def test_steps_that_are_asked_for_twice_are_asked_for_once(tmp_path: Path) -> No
 
 def test_a_run_has_no_more_than_so_many_traced_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rnnprof.traces.capturing.MOST_STEPS", 5)
+    monkeypatch.setattr("rnnprof.traces.reasons.MOST_STEPS", 5)
     file = tmp_path / "run.json"
     with rnnprof.profile(file, warmup=0, control_every=0) as prof:
         for _ in range(4):

@@ -66,7 +66,8 @@ def test_three_steps_after_the_warmup_with_their_stages(tmp_path: Path) -> None:
     assert labels(run, file) == [one for step in steps for one in (step, *inside)]
     kinds = run.lanes[1].steps
     assert {kind: steps.series.count for kind, steps in kinds.items()} == {
-        "warmup": 5,
+        "warmup": 4,
+        "probe": 1,
         "trace": 3,
         "control": 1,
         "host": 11,

@@ -140,4 +140,13 @@ def _shorten(words: str, width: int) -> str:
 
 def _paragraphs(lines: list[str], width: int, indent: str) -> list[Text]:
     """Lines broken at the width, with what follows indented."""
-    return [Text(part) for line in lines for part in textwrap.wrap(line, width, subsequent_indent=indent)]
+    return [Text(part) for line in lines for part in _broken(line, width, indent)]
+
+
+def _broken(line: str, width: int, indent: str) -> list[str]:
+    """A line broken so that its parts fit, also where some characters are two columns wide."""
+    for characters in range(width, width // 2, -1):
+        parts = textwrap.wrap(line, characters, subsequent_indent=indent)
+        if all(cell_len(part) <= width for part in parts):
+            return parts
+    return textwrap.wrap(line, width // 2, subsequent_indent=indent)

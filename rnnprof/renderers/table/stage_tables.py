@@ -16,6 +16,7 @@ TIMED = {
     "control": "timed only at their two ends",
     "trace": "traced by torch.profiler",
     "cprofile": "watched by cProfile, stage by stage",
+    "probe": "looked at closely",
 }
 
 Cells = Sequence[tuple[Column, Callable[[StageRow], str]]]

@@ -1,0 +1,1 @@
+"""One step looked at closely: where the host waits, what is computed, and what memory it takes."""
