@@ -37,13 +37,18 @@ class Module:
 
         class Event:
             def __init__(self, enable_timing: bool) -> None:
-                assert enable_timing
+                self.keeps_time = enable_timing
                 self.asked = 0
 
             def record(self, stream: Any = None) -> None:
                 module.calls.append(("record", None if stream is None else stream.index))
 
+            def synchronize(self) -> None:
+                assert not self.keeps_time
+                module.calls.append("waited")
+
             def query(self) -> bool:
+                assert self.keeps_time
                 self.asked += 1
                 return self.asked > module.ready_after
 
@@ -159,13 +164,13 @@ def test_the_only_device_in_use_is_meant_though_another_is_current(monkeypatch: 
     assert device.in_use() == 1
     device.record(device.event())
     device.finish_stream()
-    assert module.calls == [("record", 1), ("stream", 1)]
+    assert module.calls == [("record", 1), ("record", 1), "waited"]
     module.calls.clear()
     module.current = 1
     assert device.in_use() == 1
     device.record(device.event())
     device.finish_stream()
-    assert module.calls == [("record", None), ("stream", None)]
+    assert module.calls == [("record", None), ("record", None), "waited"]
 
 
 def test_other_devices_are_in_use_where_they_hold_memory(monkeypatch: pytest.MonkeyPatch) -> None:

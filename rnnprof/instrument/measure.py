@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rnnprof import active
-from rnnprof.errors import NestingError, TraceError
+from rnnprof.errors import NestingError, TraceError, UsageError
 from rnnprof.instrument import runtime
 from rnnprof.instrument.compiling import Compiling
 from rnnprof.instrument.explain import not_understood
@@ -85,6 +85,8 @@ def measure(
             words.append(
                 "the program opened a profile of its own, and from then on nothing else was recorded."
             )
+        elif program.by_hand is not None:
+            words.append(f"{program.by_hand} marks steps itself: the program's own marks are what is shown.")
         elif not any(lane.name == "train" for lane in run.lanes):
             words.append(no_loop(program.plan, "torch" in sys.modules))
         words += failures
@@ -109,9 +111,16 @@ def measure(
 
 
 def planned(target: Target, rules: tuple[Rule, ...]) -> Plan | None:
-    """The plan of a program that is not run; None if its source cannot be read."""
+    """The plan of a program that is not run; None if its source cannot be read.
+
+    Raises:
+        UsageError: if the program marks its steps itself, so that there is nothing to plan.
+    """
     target = _with_added_paths(target)
-    return Program(target.path, [Path(root) for root in target.roots], rules).plan
+    program = Program(target.path, [Path(root) for root in target.roots], rules)
+    if program.by_hand is not None:
+        raise UsageError(f"{program.by_hand} marks steps itself: its own marks are what is measured")
+    return program.plan
 
 
 def _with_added_paths(target: Target) -> Target:

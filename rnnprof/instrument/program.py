@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from rnnprof.instrument.reading.by_hand import marked_by_hand
 from rnnprof.instrument.reading.plan import Plan
 from rnnprof.instrument.reading.project import Project, decoded
 from rnnprof.instrument.rewrite import Rewriter, compiled
@@ -26,6 +27,7 @@ class Program:
     Attributes:
         plan: what was decided; None where the script itself is no Python that can be read.
         error: what kept it from being planned.
+        by_hand: where the program marks its steps itself, so that nothing is planned; or None.
         pristine: the code as the user wrote it, by the code that was loaded in its place.
     """
 
@@ -39,9 +41,11 @@ class Program:
         self.project = Project(roots)
         self.plan: Plan | None = None
         self.error: Exception | None = None
+        self.by_hand: str | None = None
         try:
             if self.project.add(path, "__main__") is not None:
-                self.plan = Plan(self.project, own)
+                self.by_hand = marked_by_hand(self.project)
+                self.plan = Plan(self.project, own) if self.by_hand is None else None
         except Exception as error:
             # Whatever it is: the program runs all the same, and is measured as a whole.
             self.error = error
