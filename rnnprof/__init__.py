@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rnnprof._version import __version__
     from rnnprof.active import lane, stage, step, steps
     from rnnprof.analysis.breakdown import breakdown
+    from rnnprof.analysis.compare import compare
     from rnnprof.errors import NestingError, RnnprofError, RunFileError, TraceError, UsageError
     from rnnprof.instrument.attach import attach
     from rnnprof.instrument.wrap import instrument
@@ -31,6 +32,7 @@ _WHERE = {
     "__version__": "rnnprof._version",
     "attach": "rnnprof.instrument.attach",
     "breakdown": "rnnprof.analysis.breakdown",
+    "compare": "rnnprof.analysis.compare",
     "instrument": "rnnprof.instrument.wrap",
     "lane": "rnnprof.active",
     "load": "rnnprof.runfile",
@@ -51,6 +53,7 @@ __all__ = [
     "__version__",
     "attach",
     "breakdown",
+    "compare",
     "instrument",
     "lane",
     "load",

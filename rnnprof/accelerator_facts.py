@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 from rnnprof.model import Json
+from rnnprof.unwarned import unwarned
 
 PROPERTIES = {
     "name": ("name", 1),
@@ -55,8 +55,7 @@ def facts(torch: Any) -> Json:
 def _ask(question: Callable[..., Any], *about: Any) -> Any:
     """The answer, or None where there is none; torch warns of settings that were made the older way."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with unwarned():
             return question(*about)
     except Exception:
         return None

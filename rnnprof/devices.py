@@ -126,8 +126,10 @@ def _others(torch: Any) -> list[str]:
     """The accelerators other than CUDA that torch has."""
     accelerator = getattr(torch, "accelerator", None)
     if accelerator is not None:
-        kind = accelerator.current_accelerator() if accelerator.is_available() else None
-        return [kind.type] if kind is not None and kind.type != "cuda" else []
+        # Which one torch was built for starts nothing; whether it is there does where it is CUDA, and
+        # then CUDA cannot be used in a forked child.
+        kind = accelerator.current_accelerator()
+        return [kind.type] if kind is not None and kind.type != "cuda" and accelerator.is_available() else []
     # torch < 2.6 has no such module.
     backends = getattr(torch, "backends", None)
     modules = {"xpu": getattr(torch, "xpu", None), "mps": getattr(backends, "mps", None)}

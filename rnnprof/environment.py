@@ -63,7 +63,8 @@ def collect() -> Json:
 
 def at_end() -> Json:
     """What is only known once the program has used it: torch, its threads and its device."""
-    found: Json = {}
+    peak = _ask(_peak)
+    found: Json = {} if peak is None else {"peak_resident_bytes": peak}
     torch = sys.modules.get("torch")
     if torch is None:
         return found
@@ -111,6 +112,12 @@ def _ask(question: Callable[[], Any]) -> Any:
 
 def _load() -> list[float] | None:
     return [round(load, 2) for load in os.getloadavg()] if hasattr(os, "getloadavg") else None
+
+
+def _peak() -> int | None:
+    """The most that was ever resident in this process: ``VmHWM`` in ``/proc/self/status`` (proc(5))."""
+    match = re.search(r"^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text("utf-8"), re.MULTILINE)
+    return int(match.group(1)) * 1024 if match else None
 
 
 def _is_path(text: str) -> bool:

@@ -21,3 +21,7 @@ class TraceError(RnnprofError):
 
 class UsageError(RnnprofError):
     """An argument makes no sense: the message says which and what to give instead."""
+
+
+class EnoughSteps(SystemExit):
+    """Ends a program, with the exit code 0, once it has trained as many steps as were asked for."""

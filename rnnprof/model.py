@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from rnnprof import frames
 from rnnprof.captures import Functions, Trace
 from rnnprof.probes import Probe
+
+if TYPE_CHECKING:
+    import pandas
 
 Json = dict[str, Any]
 
@@ -164,6 +168,18 @@ class Run:
     def lane(self, name: str) -> Lane | None:
         """The lane of that name, or None."""
         return next((lane for lane in self.lanes if lane.name == name), None)
+
+    def to_frame(self) -> pandas.DataFrame:
+        """The run as a table for pandas: one row for each stage and kind of step.
+
+        Returns:
+            A frame with the columns of `frames.COLUMNS`. A step itself is a row with an empty ``path``,
+            as is a lane, whose ``kind`` is empty too. Durations are nanoseconds; what is not known is NaN.
+
+        Raises:
+            UsageError: pandas is not installed.
+        """
+        return frames.frame(self)
 
 
 def walk(stages: tuple[Stage, ...], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Stage]]:

@@ -23,7 +23,8 @@ class Wait:
         path: the stage that it is in.
         way: how it waits: the key of a `waiting.Way`.
         call: what was called, as a program writes it, such as ``Tensor.item``.
-        file: the program's own source file (the innermost one that is no library's).
+        file: the program's own source file (the innermost one that is no library's); empty where only
+            the stage is known.
         line: the line in it; 0 where it is not known.
         function: the function in it.
         source: that line, stripped, cut to 200 characters; empty where it is not at hand.

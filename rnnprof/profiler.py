@@ -31,8 +31,9 @@ class profile:
     Args:
         path: the run file to write; None to save nothing (see `run`). In a distributed job the
             rank is added to the name.
-        clock: ``"auto"`` (host on a CPU, mixed on an accelerator), ``"host"``, ``"sync"``,
-            ``"event"``, or an object with ``name`` and ``now()`` in nanoseconds.
+        clock: ``"auto"`` (the host's on a CPU; on CUDA and XPU most steps by events, a few by the host's
+            clock and a few that wait for the device), ``"host"``, ``"sync"``, ``"event"`` (refused where
+            events keep no time), or an object with ``name`` and ``now()`` in nanoseconds.
         warmup: number of first training steps that are left out of the statistics.
         control_every: one step in so many is timed only at its ends, to learn what measuring
             costs; 0 for none.
@@ -41,7 +42,7 @@ class profile:
         cprofile: whether cProfile counts Python's functions during the whole run, which slows it.
         trace: what torch.profiler watches: True for three steps after the warmup, a number of
             steps, steps' numbers, or a `Tracing`. See `trace_steps`.
-        probe: whether the last step of the warmup is looked at closely: where the host waits, what
+        probe: whether one step of the warmup is looked at closely: where the host waits, what
             is computed, what memory it takes. By default in a run that is saved. ``"peaks"`` measures
             as well, at the end, what the device can do at most, which takes a second.
 
@@ -120,8 +121,11 @@ class profile:
         for undo in reversed(self._at_stop):
             undo()
         try:
-            self._captures.stop(self._track)
-            left = self._recorder.end(ended)
+            try:
+                self._captures.stop(self._track)
+            finally:
+                # Also where Ctrl-C has ended what is written or measured now.
+                left = self._recorder.end(ended)
             missing = self._captures.finish(self.run)
         except RunFileError as error:
             self.lost = True
@@ -137,11 +141,7 @@ class profile:
             raise TraceError(f"there is no trace: {missing}; the run is saved")
 
     def at_stop(self, undo: Callable[[], None]) -> None:
-        """Have something undone when the recording ends.
-
-        Args:
-            undo: called without arguments, once.
-        """
+        """Have something undone when the recording ends: called without arguments, once."""
         self._at_stop.append(undo)
 
     def __enter__(self) -> profile:

@@ -50,9 +50,9 @@ def count(number: float) -> str:
 
 def size(number: int) -> str:
     """Write a number of bytes with three significant digits and its unit: ``1.21 MiB``."""
-    for limit, unit in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
-        if number >= limit:
-            return f"{significant(number / limit)} {unit}"
+    for power, unit in ((60, "EiB"), (50, "PiB"), (40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")):
+        if number >= 1 << power:
+            return f"{significant(number / (1 << power))} {unit}"
     return f"{count(number)} bytes"
 
 
@@ -67,11 +67,15 @@ def metric(number: float, unit: str = "") -> str:
     Args:
         number: not negative.
         unit: what is behind the prefix.
+
+    Returns:
+        What no device reaches is only said to be more: ``>999 E``.
     """
     prefixes = ["", "k", "M", "G", "T", "P", "E"]
     while float(f"{number:.3g}") >= 1000 and len(prefixes) > 1:
         number, prefixes = number / 1000, prefixes[1:]
-    return f"{significant(number)} {prefixes[0]}{unit}".rstrip()
+    text = ">999" if float(f"{number:.3g}") >= 1000 else significant(number)
+    return f"{text} {prefixes[0]}{unit}".rstrip()
 
 
 def tenths(shares: Sequence[float], total: int | None = None) -> list[int]:
@@ -115,10 +119,26 @@ def percent(tenth: int, share: float) -> str:
 
 
 def fraction(share: float | None) -> str:
-    """Write a percentage that stands alone and may be above 100 %; a dash where it is not known."""
+    """Write a percentage that stands alone and may be above 100 %; a dash where it is not known.
+
+    From ten times the whole on it is only said to be more: ``>999 %``.
+    """
     if share is None:
         return "–"
+    if share >= 9.995:
+        return ">999 %"
     return f"{significant(share * 100)} %" if share > 1 else percent(tenths([share])[0], share)
+
+
+def signed(share: float) -> str:
+    """Write a change as a percentage with its sign: ``+5.3 %``, ``-0.04 %``, ``+130 %``, ``0 %``."""
+    if share == 0:
+        return "0 %"
+    size = abs(share) * 100
+    if size < 0.005:
+        return f"{'-' if share < 0 else '+'}<0.01 %"
+    digits = 2 if size < 0.095 else 1 if size < 99.95 else 0
+    return f"{share * 100:+,.{digits}f} %"
 
 
 def visible(text: str) -> str:

@@ -26,7 +26,7 @@ class Way:
 
 
 _NUMBER = "The number is on the device: the host waits until all work before it is done."
-_LOSS = "Add up loss.detach() on the device, and read the sum every N steps."
+_LOSS = "Keep it on the device (total += loss.detach()), and read it every N steps."
 _LENGTH = "How long the result is, is known only when the device has counted."
 
 WAYS: tuple[Way, ...] = (
@@ -46,7 +46,7 @@ WAYS: tuple[Way, ...] = (
     ),
     Way(
         "condition",
-        "if tensor > x:",
+        "if tensor > x",
         "Which way the program goes depends on a number that the device has yet to compute.",
         "Choose on the device with torch.where(condition, a, b), or look every N steps.",
     ),
@@ -69,12 +69,6 @@ WAYS: tuple[Way, ...] = (
         "Take the batch from pinned memory (pin_memory=True), and copy it with non_blocking=True.",
     ),
     Way(
-        "tensor",
-        "torch.tensor(data, device=device)",
-        "The numbers are on the host, and it waits until the device has them.",
-        "Make the tensor once, before the loop, or on the device (torch.zeros, torch.arange, torch.full).",
-    ),
-    Way(
         "nonzero",
         "tensor.nonzero(), torch.where(mask)",
         _LENGTH,
@@ -83,14 +77,8 @@ WAYS: tuple[Way, ...] = (
     Way(
         "mask",
         "tensor[mask], torch.masked_select(tensor, mask)",
-        _LENGTH,
+        "How many places the mask has, is known only when the device has counted.",
         "Multiply with the mask, or use torch.where(mask, a, b).",
-    ),
-    Way(
-        "index",
-        "tensor[i] where i is a tensor of one number",
-        "The host needs the number i to find the place in memory.",
-        "Keep i as a Python number, or use tensor.index_select(0, i.view(1)).",
     ),
     Way("unique", "torch.unique(tensor)", _LENGTH, "Do it where the data is prepared, outside the step."),
     Way(

@@ -65,6 +65,20 @@ def older(other: str = "", **module: Any) -> SimpleNamespace:
     return found
 
 
+def test_whether_there_is_a_cuda_device_is_never_asked_of_an_observer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Asking starts CUDA, which then cannot be used in a forked child; `torch.accelerator` asks CUDA."""
+    fake = torch(cuda=True)
+
+    def asked() -> bool:
+        raise AssertionError("CUDA was asked for")
+
+    fake.cuda.is_available = fake.accelerator.is_available = asked
+    monkeypatch.setitem(sys.modules, "torch", fake)
+    assert find_device() is None
+
+
 @pytest.mark.parametrize(
     ("fake", "in_use", "at_all"),
     [

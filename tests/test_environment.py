@@ -79,7 +79,13 @@ def test_a_torch_that_is_half_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(get_num_threads=lambda: 3))
     found = environment.at_end()
     assert found.pop("load_average_at_end", None) is None or hasattr(os, "getloadavg")
+    assert found.pop("peak_resident_bytes", None) is None or sys.platform == "linux"
     assert found == {"threads": 3}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no /proc")
+def test_the_most_that_was_resident() -> None:
+    assert 1 << 20 < environment.at_end()["peak_resident_bytes"] < 1 << 40
 
 
 def cuda(used: tuple[int, ...] = (0,), **properties: object) -> SimpleNamespace:

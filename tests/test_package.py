@@ -12,7 +12,10 @@ import rnnprof
 from tests.run_builder import word_language_model
 
 ROOT = Path(__file__).parent.parent
-LEFT = ("cli", "renderers", "analysis", "runfile.py", "runlayout.py", "runcheck.py", "model.py", "units.py")
+LEFT = (
+    *("cli", "renderers", "analysis", "runfile.py", "runlayout.py", "runcheck.py", "model.py", "units.py"),
+    *("sweep", "sweepfile.py", "sweepmodel.py"),
+)
 RIGHT = (
     *("recorder", "profiler.py", "active.py", "marks.py", "clocks.py", "devices.py", "environment.py"),
     "instrument",
@@ -30,6 +33,7 @@ def test_public_names() -> None:
         "__version__",
         "attach",
         "breakdown",
+        "compare",
         "instrument",
         "lane",
         "load",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rnnprof import waiting
+from rnnprof.traces.probe.unnamed import MASK, OPERATORS
 from rnnprof.traces.probe.ways_to_wait import CALLS, LIBRARY, OTHER
 
 KEYS = [one.key for one in waiting.WAYS]
@@ -12,6 +13,7 @@ KEYS = [one.key for one in waiting.WAYS]
 
 def test_each_way_is_found_by_something_and_all_that_is_found_is_a_way():
     found = {way for call in CALLS for way in call.ways} | {key for _, _, key, _ in LIBRARY} | {OTHER}
+    found |= {way for way, _ in (*OPERATORS.values(), MASK)}
     assert found == set(KEYS)
     assert len(KEYS) == len(set(KEYS))
 

@@ -25,7 +25,7 @@ class Evidence:
         memory: least time of its bytes at the device's bandwidth, over its time.
         idle: part of its time in which the device ran nothing; None where it was not traced.
         launch: why the clocks side by side find that the device waits for the host; empty where not.
-        peaks: whether those of the device are known.
+        lacking: which peak of the device is not known; empty where none is missing.
     """
 
     share: float | None
@@ -33,7 +33,7 @@ class Evidence:
     memory: float | None
     idle: float | None
     launch: str
-    peaks: bool
+    lacking: str
 
 
 def verdict(found: Evidence) -> tuple[str, str]:
@@ -66,6 +66,4 @@ def verdict(found: Evidence) -> tuple[str, str]:
         return "launch", f"the device waits for the host: {found.launch}"
     if cached:
         return "", f"{units.fraction(memory)} of the memory bandwidth: caches serve a part of the bytes"
-    if not found.peaks:
-        return "", "the device's peaks are not known"
-    return "", "no bound explains half of the time"
+    return "", found.lacking or "no bound explains half of the time"

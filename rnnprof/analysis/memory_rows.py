@@ -81,6 +81,7 @@ def _row(one: Memory, place: Place) -> MemoryRow:
 
 
 def _share(number: int | None, place: Place) -> float | None:
-    if number is None or number < 0 or not place.total_bytes or place.total_bytes < 0:
+    """A part of the memory; None where it is not known, or contradicts the memory's size."""
+    if number is None or not place.total_bytes or not 0 <= number <= place.total_bytes:
         return None
     return number / place.total_bytes

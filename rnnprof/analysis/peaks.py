@@ -7,6 +7,7 @@ it, from what the driver says of the device. Real programs stay below: the clock
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -40,9 +41,10 @@ Instructions" of the CUDA C++ Programming Guide. With them: NVIDIA's whitepapers
 against datasheets."""
 
 ACCUMULATED = (TF32, "float16", "bfloat16")
-GEFORCE = "geforce"
+HALVED = re.compile(r"geforce|\bl40$")
 """GeForce cards from Turing on add up these products in float32 at half of the rate (whitepapers of
-GA102, Ada and RTX Blackwell, appendix A), and torch adds up in float32 unless it is told otherwise."""
+GA102, Ada and RTX Blackwell, appendix A), and so does the L40, but not the L40S (their datasheets);
+torch adds up in float32 unless it is told otherwise."""
 WITHOUT_TENSOR_CORES = "geforce gtx 16"
 """Cards of Turing that have units for float16 in their place, twice as fast as for float32."""
 OTHER_MAKERS = ("amd", "radeon", "instinct", "intel")
@@ -124,7 +126,7 @@ def _table(environment: Json, device: str) -> Peaks | None:
     rates = dict(RATES.get(_text(about.get("capability")), {}))
     if any(maker in name.lower().split() for maker in OTHER_MAKERS):
         return None
-    if GEFORCE in name.lower() and "float16" in rates:
+    if HALVED.search(name.lower()) and "float16" in rates:
         rates |= {dtype: rates[dtype] // 2 for dtype in ACCUMULATED if dtype in rates}
     if WITHOUT_TENSOR_CORES in name.lower() and rates.pop("int8", 0):
         rates["float16"] = 2 * rates["float32"]

@@ -17,7 +17,7 @@ class WaitRow:
     """One place in the program at which the host waits for the device, or would wait.
 
     Args:
-        place: ``file:line`` with a short file.
+        place: ``file:line`` with a short file; ``in`` and the stage's path where the file is not known.
         file, line, function, source, library: as in `probes.Wait`.
         stage: name of the stage that it is in; ``other`` for the step itself.
         path: names of the stages; empty for the step itself.
@@ -142,6 +142,7 @@ class WorkReport:
     """What the stages compute.
 
     Args:
+        sentence: what one step computes and takes of memory; empty where neither is known.
         rows: the stages as a tree, ``other`` last.
         step: the whole step.
         kind: the kind of step that the times are of; empty where they are not known.
@@ -152,6 +153,7 @@ class WorkReport:
         absolute: whether they are all that is allocated, and not what the stage adds to it.
     """
 
+    sentence: str
     rows: tuple[WorkRow, ...]
     step: WorkRow
     kind: str
@@ -191,7 +193,7 @@ class MemoryReport:
         rows: the stages as a tree, the whole step last.
         begin_bytes, reserved_bytes, total_bytes: as in `Place`.
         peak_bytes: most that was allocated in the step.
-        peak_share, peak_percent: that over the size of the memory.
+        peak_share, peak_percent: that over the size of the memory; not known where it is larger.
         reserved_share, reserved_percent: what torch holds over the size of the memory.
     """
 

@@ -8,7 +8,7 @@ from rnnprof import units
 from rnnprof.analysis.clocked import ClockReport
 from rnnprof.analysis.memory_rows import main_memory, memory_reports
 from rnnprof.analysis.peaks import Peaks, peaks
-from rnnprof.analysis.probed import MemoryReport, ProbeReport, TypeWork, WorkReport
+from rnnprof.analysis.probed import MemoryReport, ProbeReport, TypeWork, WorkReport, WorkRow
 from rnnprof.analysis.rows import Divided
 from rnnprof.analysis.stage_times import CPU, StepTimes, step_times
 from rnnprof.analysis.wait_rows import wait_report
@@ -56,17 +56,36 @@ def _work(
     times = step_times(run, probe, *measured)
     known = peaks(run.environment, probe.device)
     rows, step = work_rows(probe, times, measured[1], known, memory)
-    notes = [_of_peaks(known, step.types), _of_times(times, probe.device), _of_formulas(probe)]
+    said = [_of_peaks(known, step.types), _of_times(times, probe.device, measured[1]), _of_formulas(probe)]
+    absolute = memory is not None and memory.peak_bytes is not None
     return WorkReport(
+        sentence=_sentence(step, absolute, memory.place if memory else "", bool(probe.uncounted)),
         rows=rows,
         step=step,
         kind=times.kind,
         peaks=known,
         uncounted=probe.uncounted,
-        notes=tuple(note for note in notes if note) if probe.work else (),
+        notes=tuple(note for note in said if note) if probe.work else (),
         place=memory.place if memory else "",
-        absolute=memory is not None and memory.peak_bytes is not None,
+        absolute=absolute,
     )
+
+
+def _sentence(step: WorkRow, absolute: bool, place: str, uncounted: bool) -> str:
+    """The whole step in one sentence."""
+    parts = []
+    if step.flops:
+        rate = step.flops_per_second
+        at = "" if rate is None else f" ({units.metric(rate, 'FLOP/s')})"
+        parts.append(f"computes {'at least ' * uncounted}{units.metric(step.flops, 'FLOP')}{at}")
+    if step.peak_bytes is not None:
+        size, where = units.size(step.peak_bytes), units.visible(place)
+        parts.append(
+            f"has at most {size} allocated on {where}"
+            if absolute
+            else f"adds at most {size} to what is allocated on {where}"
+        )
+    return f"One step {' and '.join(parts)}." if parts else ""
 
 
 def _of_peaks(known: Peaks | None, types: Sequence[TypeWork]) -> str:
@@ -86,7 +105,7 @@ def _of_peaks(known: Peaks | None, types: Sequence[TypeWork]) -> str:
     return f"{of} at most, {how}: {', '.join(rates)}."
 
 
-def _of_times(times: StepTimes, device: str) -> str:
+def _of_times(times: StepTimes, device: str, clocks: ClockReport | None) -> str:
     """What rates are over."""
     if times.busy_ns:
         said = "Rates are over the time in which the device ran a stage's kernels, in traced steps"
@@ -96,6 +115,8 @@ def _of_times(times: StepTimes, device: str) -> str:
     if device != CPU and times.kind == "host":
         said = "The host's clock alone times launches and not work: there are no rates of stages."
         return f"{said} Record with `--clock auto`, or with `--trace`."
+    if times.kind and clocks is not None and not clocks.truth:
+        return "No clock saw the device work: there are no rates of stages."
     if times.kind:
         return "The program used streams whose work events miss: there are no rates of stages."
     return "No step was measured: there are no rates."

@@ -10,7 +10,6 @@ from itertools import pairwise
 
 from rnnprof import histogram
 from rnnprof.analysis.result import Interval
-from rnnprof.model import Series
 
 LEVEL = 0.95
 MIN_BUCKETS = 5
@@ -18,6 +17,9 @@ MAX_BATCHES = 32
 MIN_BATCHES = 8
 MAX_FREEDOM = 1000
 """Degrees of freedom above which Student's t changes by less than 0.3 %."""
+
+quantile = histogram.quantile
+"""A quantile of a series, read off its histogram."""
 
 
 @dataclass(frozen=True)
@@ -45,44 +47,6 @@ class Estimate:
         """
         half = student_t((1 + level) / 2, self.freedom) * self.error
         return self.value - half, self.value + half
-
-
-def quantile(series: Series, q: float) -> float | None:
-    """Read a quantile off a series' histogram.
-
-    The quantile is the span of rank ``ceil(q * count)`` (at least 1) in ascending order: the
-    shortest span that at least the fraction ``q`` of all spans does not exceed (the inverse of the
-    empirical distribution; type 1 in Hyndman and Fan, "Sample quantiles in statistical packages",
-    The American Statistician 50(4), 1996). It is read as the middle of its bin, so that it is within
-    1 % of that span; the shortest and the longest span are exact.
-
-    Args:
-        series: the spans.
-        q: the fraction, from 0 (the shortest) to 1 (the longest).
-
-    Returns:
-        The quantile in nanoseconds, or None without spans.
-
-    Raises:
-        ValueError: ``q`` is not between 0 and 1.
-    """
-    if not 0 <= q <= 1:
-        raise ValueError(f"a quantile is between 0 and 1, not {q}")
-    if series.count == 0:
-        return None
-    # The small number keeps 0.07 * 100 = 7.000000000000001 from becoming rank 8.
-    rank = max(math.ceil(q * series.count - 1e-9), 1)
-    if rank == 1:
-        return float(series.min_ns)
-    if rank >= series.count:
-        return float(series.max_ns)
-    seen = 0
-    for bin_index, count in zip(series.bins, series.counts, strict=True):
-        seen += count
-        if seen >= rank:
-            low, high = histogram.bounds(bin_index)
-            return min(max((low + high - 1) / 2, float(series.min_ns)), float(series.max_ns))
-    return float(series.max_ns)
 
 
 def ratio_of_sums(

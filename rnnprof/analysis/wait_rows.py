@@ -45,7 +45,7 @@ def wait_report(probe: Probe) -> WaitReport:
 def _row(one: Wait, share: Portion, short: str) -> WaitRow:
     way, timed = waiting.way(one.way), one.waited_ns is not None
     return WaitRow(
-        place=f"{short}:{one.line}" if one.line else short,
+        place=_place(one, short),
         file=one.file,
         line=one.line,
         function=one.function,
@@ -64,6 +64,12 @@ def _row(one: Wait, share: Portion, short: str) -> WaitRow:
         share=share.share if timed else None,
         percent=share.percent if timed else "–",
     )
+
+
+def _place(one: Wait, short: str) -> str:
+    if one.file:
+        return f"{short}:{one.line}" if one.line else short
+    return f"in {'/'.join(one.path)}" if one.path else "place not known"
 
 
 def _sentence(places: int, whole: Portion | None, device: str) -> str:

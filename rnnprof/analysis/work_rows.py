@@ -17,6 +17,8 @@ from rnnprof.stages import OTHER
 
 LAUNCH = "launch"
 """The verdict of the clocks side by side that the device waits for the host."""
+NAMED = 3
+"""Types of number that a reason names."""
 
 
 def work_rows(
@@ -148,7 +150,17 @@ def _with_verdict(
         row.memory_share if memory is None else memory,
         row.idle_share,
         launch,
-        peaks is not None,
+        _lacking(row, peaks),
     )
     word, reason = verdict(evidence)
     return replace(row, verdict=word, reason=reason)
+
+
+def _lacking(row: WorkRow, peaks: Peaks | None) -> str:
+    """Which peak is not known without which nothing can be said of a row."""
+    if peaks is None:
+        return "the device's peaks are not known"
+    types = [one.dtype for one in row.types if one.flops and one.peak is None]
+    if types:
+        return f"the device's peak of {', '.join(types[:NAMED])} is not known"
+    return "" if peaks.bytes else "the device's memory bandwidth is not known"

@@ -102,6 +102,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="measure at the end, for a second, what this machine can compute and copy at most",
     )
+    parser.add_argument(
+        "--max-steps",
+        type=int,
+        metavar="N",
+        help="end the program after the warmup and N training steps, with the exit code 0",
+    )
+    parser.add_argument(
+        "--count-parameters",
+        action="store_true",
+        help="count, after the warmup, the numbers that the program's models have",
+    )
     parser.add_argument("--no-report", action="store_true", help="save the run and print nothing about it")
     parser.add_argument("program", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     parser.add_argument(
@@ -127,6 +138,8 @@ def run(args: argparse.Namespace) -> int:
 
     if not 0 <= args.depth <= DEEPEST:
         raise UsageError(f"--depth {args.depth}: give a number from 0 to {DEEPEST}")
+    if args.max_steps is not None and args.max_steps < 1:
+        raise UsageError(f"--max-steps {args.max_steps}: give 1 or more")
     if args.no_probe and args.measure_peaks:
         raise UsageError("--measure-peaks is for what the probe finds: leave out --no-probe")
     target = _target(args)
@@ -186,7 +199,7 @@ def _measured(target: Target, rules: tuple[Rule, ...], args: argparse.Namespace)
             given = shlex.quote(str(Path(args.output).with_name(outcome.path.name)))
             _say(f"rnnprof: the run is saved in {outcome.path}; `rnnprof report {given}` shows it again")
 
-    return measure(target, prof, rules, args.depth, tell)
+    return measure(target, prof, rules, args.depth, tell, args.max_steps, args.count_parameters)
 
 
 def _tracing(args: argparse.Namespace) -> Tracing | None:

@@ -14,6 +14,7 @@ from rnnprof.instrument import runtime
 from rnnprof.instrument.compiling import Compiling
 from rnnprof.instrument.explain import not_understood
 from rnnprof.instrument.hooks import ModuleStages
+from rnnprof.instrument.parameters import count_parameters
 from rnnprof.instrument.program import Program
 from rnnprof.instrument.reading.paths import added_paths
 from rnnprof.instrument.reading.plan import Plan
@@ -46,6 +47,8 @@ def measure(
     rules: tuple[Rule, ...],
     depth: int,
     tell: Callable[[Outcome], None],
+    max_steps: int | None = None,
+    count: bool = False,
 ) -> int:
     """Run a program and record it.
 
@@ -55,6 +58,8 @@ def measure(
         rules: the user's own.
         depth: how deep forward and backward open into a model's children.
         tell: called when the program has ended and its run is saved.
+        max_steps: training steps after the warmup with which the program is ended; None for all.
+        count: whether the parameters of the models are counted.
 
     Returns:
         The program's exit code.
@@ -97,6 +102,11 @@ def measure(
         tell(Outcome(run, None if prof.lost else prof.path, tuple(words)))
 
     def give_way() -> None:
+        if max_steps is not None:
+            raise UsageError(
+                "the program opens a profile of its own, which would not end after --max-steps: have it "
+                "open none"
+            )
         prof.gives_way = None
         active.boundaries = False
         hooks.close()
@@ -105,6 +115,9 @@ def measure(
     def begin() -> None:
         prof.gives_way = give_way
         prof.start()
+        recorder = prof.track.recorder
+        recorder.limit = max_steps
+        recorder.once = (lambda: recorder.remark(parameters=count_parameters())) if count else None
         compiling.open()
 
     return run_script(target, program.compile, begin, finish, failures)

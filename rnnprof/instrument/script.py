@@ -10,6 +10,7 @@ from importlib.machinery import BuiltinImporter, FrozenImporter, SourceFileLoade
 from types import CodeType, ModuleType
 from typing import Any, NoReturn
 
+from rnnprof.errors import EnoughSteps
 from rnnprof.instrument.ending import Ending, exit_code, flush, report
 from rnnprof.instrument.importer import Compile, Finder, Rewriter, is_valid
 from rnnprof.instrument.target import Target, find_target, is_safe
@@ -70,7 +71,8 @@ def _conclude(ending: Ending, error: BaseException | None, names: dict[str, Any]
     """Say what Python says at the end of a program and return its exit code."""
     if isinstance(error, SystemExit):
         status = exit_code(error)
-        ending.settle("finished" if status == 0 else type(error).__name__)
+        by_itself = status == 0 and not isinstance(error, EnoughSteps)
+        ending.settle("finished" if by_itself else type(error).__name__)
         return status
     status = 0 if error is None else report(error)
     ending.settle("finished" if error is None else type(error).__name__, type(error) is KeyboardInterrupt)

@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from rnnprof import environment, runfile
 from rnnprof.clocks import Clock
@@ -53,6 +54,12 @@ class Recorder:
         self.schedule = schedule
         self.captures = captures
         self.log: SpanLog | None = None
+        self.limit: int | None = None
+        """Training steps after the warmup with which the program is to end, or None."""
+
+        self.once: Callable[[], None] | None = None
+        """Called once between two steps, when training has gone on for a while."""
+
         self.aborted = 0
         self._pid = os.getpid()
         self._save_every = round(min(save_every_s, FOREVER_S) * 1e9)
@@ -135,6 +142,10 @@ class Recorder:
         now = self.now()
         return [snapshot.lane(state, track, now) for track in tracks for state in list(track.lanes.values())]
 
+    def remark(self, **facts: Any) -> None:
+        """Keep facts with the run, as part of its environment."""
+        self._environment.update({key: fact for key, fact in facts.items() if fact is not None})
+
     # ---- begin, save, end -------------------------------------------------------------------
 
     def begin(self) -> LaneTrack:
@@ -169,7 +180,14 @@ class Recorder:
 
     def end(self, ended: str) -> list[str]:
         """Stop recording, save, and return the names of what was still open."""
-        self.timing.end()
+        try:
+            self.timing.end()
+        finally:
+            # Also where Ctrl-C has ended the wait for the device.
+            self._close(ended)
+        return self.left
+
+    def _close(self, ended: str) -> None:
         left = []
         for track in list(self.tracks):
             if track is self.tracks[0]:
@@ -182,7 +200,6 @@ class Recorder:
         self.left = left if ended == "finished" else []
         self._environment.update(environment.at_end())
         self.save(ended)
-        return self.left
 
     def disown(self) -> None:
         """In a forked child: record nothing more, and leave the parent's file alone."""

@@ -7,6 +7,7 @@ step, when the device has got there.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from rnnprof.clocks import EventPool
@@ -125,22 +126,30 @@ class EventQueue:
         except Exception as error:
             self.guard.fail(error)
 
-    def drain(self, limit_ns: int) -> None:
-        """Wait for each step, for so many nanoseconds at most, and read what has happened.
+    def drain(self, limit_ns: int, total_ns: int, now: Callable[[], int]) -> None:
+        """Wait for the steps, one after the other, and read what has happened.
 
         Args:
             limit_ns: after so long without a step that ends, the rest is given up.
+            total_ns: likewise after so long in all.
+            now: the host's clock, in nanoseconds.
         """
         waiting = self._waiting
         if not waiting or not self.guard.free():
             return
+        deadline = now() + total_ns
         try:
-            # One after the other: a device that is far behind is waited for as long as it goes on.
-            all(self.guard.device.wait(_last(step), limit_ns) for step in waiting)
-            for _ in range(len(waiting)):
-                if not self._over(waiting[0]):
-                    waiting.append(waiting[0])
-                waiting.popleft()
+            try:
+                # A device that is far behind is waited for while it goes on.
+                for step in waiting:
+                    if not self.guard.device.wait(_last(step), min(limit_ns, max(deadline - now(), 0))):
+                        break
+            finally:
+                # Also where Ctrl-C has ended the wait.
+                for _ in range(len(waiting)):
+                    if not self._over(waiting[0]):
+                        waiting.append(waiting[0])
+                    waiting.popleft()
         except Exception as error:
             self.guard.fail(error)
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from rnnprof import active
 from rnnprof.decorators import decorate
-from rnnprof.errors import UsageError
+from rnnprof.errors import EnoughSteps, UsageError
 from rnnprof.marks import Stage, Tally
+from rnnprof.recorder.own import own_time
 from rnnprof.recorder.steps import Root, Step
 from rnnprof.stages import MEASURED
 
@@ -38,9 +39,38 @@ class LaneState:
         self.kinds: list[str] = []
         # Steps of the lane that have been given their kind.
         self.dealt = 0
+        # Those of them that did not count.
+        self.dropped = 0
 
     def next_roots(self) -> list[Root]:
-        """The roots of the next steps, of the kinds that the schedule deals; the first one last."""
+        """The roots of the next steps, of the kinds that the schedule deals; the first one last.
+
+        Raises:
+            EnoughSteps: there have been as many steps as were asked for.
+        """
+        left = self._left()
+        if left is not None and left <= 0:
+            raise EnoughSteps(0)
+        recorder = self.track.recorder
+        if recorder.once is not None and self.dealt and self.name == "train" and not self.thread:
+            once, recorder.once = recorder.once, None
+            with own_time(self.track):
+                once()
+        roots = self._deal()
+        if left is not None and len(roots) > left:
+            self.dealt -= len(roots) - left
+            del roots[:-left]
+        return roots
+
+    def _left(self) -> int | None:
+        """How many steps are to come; None where the program itself knows when to end."""
+        recorder = self.track.recorder
+        if recorder.limit is None or self.name != "train" or self.thread:
+            return None
+        most: int = recorder.schedule.warmup + recorder.limit
+        return most - (self.dealt - self.dropped)
+
+    def _deal(self) -> list[Root]:
         recorder = self.track.recorder
         if not self.kinds:
             recorder.timing.look_again()
@@ -54,7 +84,7 @@ class LaneState:
         kind = self.kinds.pop()
         kind = recorder.timing.kind_now(kind, self.roots.get(kind))
         self.dealt += 1
-        return [self.root_of("host" if recorder.queue.full and kind in MEASURED else kind)]
+        return [self.root_of("host" if recorder.queue.full and kind in (*MEASURED, "control") else kind)]
 
     def root_of(self, kind: str) -> Root:
         """The root of the lane's steps of one kind, made when the first one comes."""

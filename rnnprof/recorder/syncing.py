@@ -72,8 +72,8 @@ class WaitingClock:
         self._seen.clear()
 
     def complete(self) -> bool:
-        """Whether all readings of the step could wait, and the last one can."""
-        return not self._guard.capturing() and self._guard.refusals == self._refusals
+        """Whether all readings of the step have waited."""
+        return self._guard.refusals == self._refusals
 
     def close(self, keep: bool) -> None:
         """A step has ended."""
@@ -130,10 +130,15 @@ class SyncRoot(Root):
         """Close a step; it is left out where a mark could not wait."""
         clock, flat = self.waiting, self.track.flat_stage(self)
         clock.place = OTHER if flat is None else flat.name
-        if keep and not clock.complete():
-            self.guard.leave_out(self.track)
-            keep = False
-        ns = super().end_step(outer, keep)
+        # Before it is told whether the step counts: the device may fail in the last wait.
+        clock.held = clock.now()
+        try:
+            if keep and not clock.complete():
+                self.guard.leave_out(self.track)
+                keep = False
+            ns = super().end_step(outer, keep)
+        finally:
+            clock.held = None
         clock.close(keep)
         return ns
 

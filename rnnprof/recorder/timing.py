@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from rnnprof import marks
@@ -19,6 +20,8 @@ from rnnprof.schedule import Schedule
 
 END_WAIT_NS = 5_000_000_000
 """How long the end of the run may wait for a step that does not end."""
+END_TOTAL_NS = 30_000_000_000
+"""How long it may wait for a device that is far behind."""
 NOTICED_SHARE = 0.02
 """The share of the steps' time that other streams must run on for, before it is worth a note."""
 
@@ -99,7 +102,6 @@ class Timing:
         if self._no_events:
             return schedule.timed_as("sync", ("host",))
         self.queue = EventQueue(guard)
-        self.look_again()
         return schedule.timed_as("event", ("host", "sync") if self.asked == "auto" else ())
 
     def look_again(self) -> None:
@@ -149,9 +151,11 @@ class Timing:
     def end(self) -> None:
         """At the end of the run, read what the device has done; wait for it, but not for ever."""
         if self.queue is not None:
-            self.queue.drain(END_WAIT_NS)
+            self.queue.drain(END_WAIT_NS, END_TOTAL_NS, self.host.now)
         elif self._met and self._device is None and self.asked == "auto":
-            self._late = find_device() is not None
+            # A torch that is broken by now shall not cost the run.
+            with suppress(Exception):
+                self._late = find_device() is not None
 
     def notes(self) -> Iterator[Json]:
         """What went less well than it should, with codes; `analysis.notes` has the words."""

@@ -101,6 +101,7 @@ class LaneTrack(Track):
             raise
         # The root may have found that a mark could not measure.
         keep = keep and not step.spoiled
+        self.lane.dropped += not keep
         if keep and step.tokens is not None:
             root.tokens += step.tokens
             root.token_ns += ns

@@ -130,10 +130,16 @@ class WatchedRoot(Root):
 
     def begin_step(self) -> None:
         """Open a step; what the watcher does first is in no step."""
-        with own_time(self.track):
-            self.watcher.open(self.lane.number())
-        self.watcher.begin()
-        self.track.begin(self)
+        try:
+            with own_time(self.track):
+                self.watcher.open(self.lane.number())
+            self.watcher.begin()
+            self.track.begin(self)
+        except BaseException:
+            # Ctrl-C: the step has not begun, and will not end.
+            self.watcher.end()
+            self._over(False)
+            raise
 
     def boundary(self, flat: Any, name: str | None) -> None:
         """End a flat stage, or none, and begin the one of that name."""
@@ -162,13 +168,19 @@ class WatchedRoot(Root):
             if self.lane.step.spoiled:
                 # It was none, such as the turn in which a loop finds its end: the next is in its place.
                 self.lane.step.deck.append(self)
-            with own_time(self.track):
-                self.watcher.close(keep and ended)
+                self.lane.dropped -= 1
+            self._over(keep and ended)
+        return ns
+
+    def _over(self, keep: bool) -> None:
+        with own_time(self.track):
+            try:
+                self.watcher.close(keep)
+            finally:
                 if self.watcher.done:
                     self.lane.give_up(self.watcher.kind)
                 if self.lane.next_kind() != self.watcher.kind:
                     self.watcher.pause()
-        return ns
 
 
 class WatchedStage(Stage):

@@ -36,8 +36,9 @@ Keys of the object:
         ``busy``, which are null where that was not measured, ``verdict`` and ``because``.
     probe: only where a step was probed: ``step``, ``device``, ``total_ns``; ``waits`` (``sentence``,
         ``places``, ``count``, ``waited_ns``, ``share``, ``percent``, ``unkept`` and ``rows``); ``work``
-        (``rows``, each with its ``types`` of number, ``step``, ``kind``, ``peaks`` or null, ``uncounted``,
-        ``notes``, ``place``, ``absolute``); ``memory`` (a list of memories, each with its ``rows``).
+        (``sentence``, ``rows``, each with its ``types`` of number, ``step``, ``kind``, ``peaks`` or null,
+        ``uncounted``, ``notes``, ``place``, ``absolute``); ``memory`` (a list of memories, each with its
+        ``rows``).
 
 Intervals are ``[low, high]`` at 95 %. Shares are fractions. What is not known is null; so are
 ``percent`` and ``total_percent`` where there is no share. The meaning of each number is in

@@ -43,7 +43,7 @@ class Capturing:
         schedule: which steps are watched is added to it.
         cprofile: whether cProfile counts the functions of the whole run.
         trace: what torch.profiler watches; see `options.tracing`.
-        probe: whether the last step of the warmup is looked at closely; None where there is a run file;
+        probe: whether one step of the warmup is looked at closely; None where there is a run file;
             ``"peaks"`` to measure in the end what the device can do at most, as well.
 
     Raises:
@@ -184,9 +184,10 @@ class Capturing:
         Args:
             track: the thread's track.
         """
-        if self._torch is not None and self._torch.watching:
-            with own_time(track):
-                self._torch.pause()
+        for one in (self._torch, self._probe):
+            if one is not None and one.watching:
+                with own_time(track):
+                    one.pause()
 
     def found(self) -> Captured:
         """What has been found so far."""
@@ -255,5 +256,5 @@ class Capturing:
         """In a forked child: count nothing more."""
         if self._functions is not None:
             self._functions.stop()
-        if self._probe is not None:
-            self._probe.look_away()
+        for one in filter(None, (self._torch, self._probe)):
+            one.disown()

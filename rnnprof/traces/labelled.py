@@ -127,6 +127,21 @@ class Labelled:
         self.pause()
         self._guard.end()
 
+    def disown(self) -> None:
+        """In a forked child: record nothing more, which would grow as long as the child lives.
+
+        Once CUDA is in use, ending the profiler may call the driver, which a forked child must not.
+        """
+        torch, profiler = sys.modules.get("torch"), self._profiler
+        self._profiler = None
+        if torch is None or profiler is None:
+            return
+        with contextlib.suppress(Exception), quiet():
+            if torch.cuda.is_initialized():
+                torch.autograd._enable_record_function(False)
+            else:
+                profiler.stop()
+
     def _close_last(self) -> str:
         name, label = self._opened.pop()
         # Quickly: the stage has ended, and the label is to end with it.

@@ -52,6 +52,11 @@ CARDS = [
      {"float32": 82.6, "float16": 165.2, "bfloat16": 165.2, "int8": 660.6}, 1008e9),
     # L4 datasheet, half of the sparse figures.
     (card("NVIDIA L4", "8.9", 58, 2040, 6251, 192), {"float32": 30.3, "float16": 121, "int8": 242}, 300e9),
+    # L40 and L40S datasheets; dense.
+    (card("NVIDIA L40", "8.9", 142, 2490, 9001, 384),
+     {"float32": 90.5, "float16": 181, "bfloat16": 181}, 864e9),
+    (card("NVIDIA L40S", "8.9", 142, 2520, 9001, 384),
+     {"float32": 91.6, "float16": 362, "int8": 733}, 864e9),
     # H100 datasheet, SXM, half of the sparse figures; its tensor cores are rated at 1,830 MHz.
     (card("NVIDIA H100 80GB HBM3", "9.0", 132, 1980, 2619, 5120),
      {"float32": 67, "float64": 67, "float16": 989.5, "bfloat16": 989.5, "int8": 1979}, 3.35e12),
@@ -77,8 +82,8 @@ def test_cards_against_their_datasheets(properties: Any, tera: dict[str, float],
 
 
 TF32_CARDS = [
-    (A100, 156), (CARDS[6][0], 74.8), (CARDS[7][0], 35.6), (CARDS[9][0], 82.6), (CARDS[11][0], 494.7),
-    (CARDS[13][0], 1130), (CARDS[14][0], 104.8),
+    (A100, 156), (CARDS[6][0], 74.8), (CARDS[7][0], 35.6), (CARDS[9][0], 82.6), (CARDS[11][0], 90.5),
+    (CARDS[12][0], 183), (CARDS[13][0], 494.7), (CARDS[15][0], 1130), (CARDS[16][0], 104.8),
 ]  # fmt: skip
 """Dense TF32, from the same sources."""
 

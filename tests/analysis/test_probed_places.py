@@ -34,6 +34,22 @@ def test_places_with_one_name_are_told_apart() -> None:
     assert places == {"word_language_model/main.py:5", "other/main.py:5", "<string>"}
 
 
+def test_a_place_that_is_not_known_is_told_by_its_stage() -> None:
+    paths = (("forward",), ("forward", "rnn"), ())
+    waits = (
+        *(wait_of(0, path, way="mask", call="tensor[mask]", file="", waited_ns=None) for path in paths),
+        wait_of(7, ("forward",), waited_ns=None, file="", way="mask"),
+    )
+    found = report(probe=Probe(3, "cpu", 20 * MS, waits=waits)).waits
+    assert [(row.place, row.stage, row.file) for row in found.rows] == [
+        ("in forward", "forward", ""), ("in forward", "forward", ""), ("in forward/rnn", "rnn", ""),
+        ("place not known", "other", ""),
+    ]  # fmt: skip
+    assert {(row.form, row.can_go) for row in found.rows} == {
+        ("tensor[mask], torch.masked_select(tensor, mask)", True)
+    }
+
+
 def test_without_an_accelerator_the_most_frequent_wait_comes_first() -> None:
     waits = (wait_of(5, waited_ns=None), wait_of(7, waited_ns=None, count=4, way="other"))
     found = report(probe=Probe(3, "cpu", 20 * MS, waits=waits)).waits
@@ -71,6 +87,8 @@ def test_memory() -> None:
         ("a", 30, 110, 1120), ("b", -20, 70, 1120), ("step", 5, 120, 1120),
     ]  # fmt: skip
     assert (cuda.peak_bytes, cuda.peak_percent, cuda.reserved_percent) == (1120, "28.0 %", "50.0 %")
+    tiny = report(probe=replace(probe, places=(Place("cuda:0", 1000, 2000, 3),))).memory[0]
+    assert (tiny.peak_share, tiny.peak_percent, tiny.reserved_share) == (None, "–", None)
     assert (resident.rows[0].allocated_bytes, resident.peak_bytes, resident.peak_percent) == (-3, None, "–")
     assert (found.work.place, found.work.absolute) == ("cuda:0", True)
     assert (row_of(found, "a").peak_bytes, found.work.step.peak_bytes) == (1120, 1120)

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 
 from rnnprof.analysis.breakdown import breakdown
 from rnnprof.model import Run
-from rnnprof.probes import Probe, ProbedStage, Work
+from rnnprof.probes import Memory, Place, Probe, ProbedStage, Work
 from tests.probe_builder import A100
 from tests.probe_reports import MS, clocks_of, report, row_of, traced
 from tests.probed_run import probe_of, probed_language_model, probed_on_device
@@ -83,6 +83,29 @@ def test_without_peaks_there_are_rates_and_no_verdict() -> None:
     )
 
 
+def test_a_peak_that_is_lacking_is_named() -> None:
+    some = {"peaks": {"flops": {"float32": 1e12}}}
+    work = Work(("a",), "float64", 10**6, 10**6, 5), Work(("a", "b"), "float32", 10**6, 10**6, 5)
+    found = report(*work, environment=some)
+    assert row_of(found, "a").reason == "the device's peak of float64 is not known"
+    assert row_of(found, "a", "b").reason == "the device's memory bandwidth is not known"
+
+
+def test_the_step_in_one_sentence() -> None:
+    work = Work(("a",), "float32", 11 * 10**9, 10**8, 5)
+    assert report(work).work.sentence == "One step computes 11.0 GFLOP (1.00 TFLOP/s)."
+    probe = Probe(3, "cpu", 9, work=(work,), uncounted=("x",), memory=(Memory((), "cpu", 0, 0, 2048, None),))
+    assert report(probe=probe).work.sentence == (
+        "One step computes at least 11.0 GFLOP (1.00 TFLOP/s) and adds at most 2.00 KiB to what is allocated "
+        "on cpu."
+    )
+    memory = (Memory((), "cuda:0", 0, 0, 2048, None),)
+    probe = Probe(3, "cuda", 9, memory=memory, places=(Place("cuda:0", 1024, None, None),))
+    found = report(probe=probe).work
+    assert found.sentence == "One step has at most 3.00 KiB allocated on cuda:0."
+    assert report().work.sentence == ""
+
+
 def test_without_measured_steps_there_are_no_rates() -> None:
     for kind in ("", "warmup", "probe"):
         found = report(Work(("a",), "float32", 3 * 10**9, 10**8, 5), kind=kind)
@@ -102,6 +125,8 @@ def test_on_an_accelerator_the_hosts_clock_gives_no_rates() -> None:
     missed = report(*work, kind="event", clocks=clocks_of(truth="sync"))
     assert row_of(missed, "a").basis == ""
     assert missed.work.notes[1].startswith("The program used streams whose work events miss")
+    unseen = report(*work, kind="event", clocks=clocks_of(truth=""))
+    assert unseen.work.notes[1] == "No clock saw the device work: there are no rates of stages."
     assert row_of(report(*work, kind="event", clocks=clocks_of()), "a").basis == "self"
 
 

@@ -167,6 +167,9 @@ def test_several_devices_are_all_waited_for(clock: FakeClock, asked: str) -> Non
         "update": (count, count * 500),
     }
     assert ("several_devices" in noted(run)) is (asked != "sync")
+    if control:
+        # Without marks, the second device has no reason to wait for the first.
+        assert (kinds["control"].series.count, kinds["control"].series.total_ns) == (4, 4 * 13_000)
 
 
 def test_a_second_device_that_comes_later_is_never_silently_wrong(clock: FakeClock) -> None:

@@ -195,3 +195,53 @@ def test_a_clock_that_is_none() -> None:
         profile(3)
     with pytest.raises(UsageError, match="a clock advances by whole nanoseconds"):
         FakeClock().advance(-1)
+
+
+def test_the_hosts_time_of_a_step_holds_the_devices(clock: FakeClock) -> None:
+    class Slow(FakeDevice):
+        """Recording an event takes the host a while."""
+
+        def record(self, event: object) -> None:
+            clock.advance(7)
+            super().record(event)  # type: ignore[arg-type]
+
+    with profile("event", device=Slow(clock)) as prof, prof.step():
+        clock.advance(100)
+    found = lane(prof.run, "train").steps["event"]
+    assert (found.series.total_ns, found.wall.total_ns) == (107, 114)
+
+
+def test_what_a_lane_has_queued_is_its_own(clock: FakeClock) -> None:
+    """At both borders the device is waited for, be stages in it or not."""
+    device = FakeDevice(clock)
+    with profile("event", device=device) as prof:
+        with prof.step():
+            device.launch(300)
+        with prof.lane("evaluate"):
+            assert clock.now() == 300
+            device.launch(50)
+        assert clock.now() == 350
+    assert lane(prof.run, "evaluate").series.total_ns == 50
+    assert lane(prof.run, "train").series.total_ns == 300
+
+
+def test_a_device_that_fails_in_the_last_wait_of_a_step_leaves_it_out(clock: FakeClock) -> None:
+    class Failing(FakeDevice):
+        broken = False
+
+        def synchronize(self) -> None:
+            if self.broken:
+                raise RuntimeError("no more")
+            super().synchronize()
+
+    device = Failing(clock)
+    with profile("sync", device=device) as prof:
+        for number in range(2):
+            with prof.step(tokens=3):
+                with prof.stage("forward"):
+                    device.launch(10)
+                device.launch(500)
+                device.broken = bool(number)
+    found = lane(prof.run, "train").steps["sync"]
+    assert (found.series.count, found.series.total_ns, found.tokens) == (1, 510, 3)
+    assert {"code": "device_failed", "message": "no more", "count": 1} in prof.run.notes

@@ -101,6 +101,25 @@ def loop(prof: Any, clock: FakeClock, number: int) -> None:
             clock.advance(3)
 
 
+@pytest.mark.parametrize("method", ["open", "begin"])
+def test_a_step_that_ctrl_c_keeps_from_beginning_is_ended_for_the_watcher(method: str) -> None:
+    clock = FakeClock()
+    prof, watcher, _ = profile(clock, [0, 1])
+
+    def interrupted(*_: Any) -> None:
+        delattr(watcher, method)
+        raise KeyboardInterrupt
+
+    setattr(watcher, method, interrupted)
+    with prof:
+        with pytest.raises(KeyboardInterrupt):
+            loop(prof, clock, 1)
+        assert watcher.told == ["open 0", "end", "drop"][method == "open" :]
+        loop(prof, clock, 2)
+    assert watcher.told[-2:] == ["close", "pause"]
+    assert (steps(prof.run, "trace").count, steps(prof.run).count) == (1, 1)
+
+
 def test_watched_steps_are_of_their_own_kind_and_the_watcher_hears_of_all() -> None:
     clock = FakeClock()
     prof, watcher, captures = profile(clock, [1, 2, 4])

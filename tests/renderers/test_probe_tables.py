@@ -58,6 +58,26 @@ def test_a_short_report_holds_the_essence() -> None:
     assert not any("total_loss += loss.item()" in line for line in lines)
 
 
+def test_without_peaks_a_short_report_has_one_line_of_work_and_memory() -> None:
+    found = breakdown(replace(word_language_model(), probe=probe_of()))
+    lines = table.text(found, 200).split("\n")
+    assert "What each stage does (one step)" not in lines
+    start = next(place for place, line in enumerate(lines) if line.startswith("One step computes"))
+    assert lines[start - 1] == lines[start + 1] == ""
+    assert lines[start] == (
+        "One step computes 29.3 GFLOP (1.14 TFLOP/s) and adds at most 190 MiB to what is allocated on cpu. "
+        "Stage by stage: rnnprof report FILE --only work, or --only memory."
+    )
+
+
+def test_what_is_the_same_of_several_waits_is_said_once() -> None:
+    waits = (wait_of(1), wait_of(2, way="number", call="float(Tensor)"), wait_of(3))
+    text = table.text(breakdown(probed_language_model(probe=probe_of(waits=waits))), 200)
+    assert text.count("The number is on the device") == 1
+    assert "tensor.item(), float(tensor): The number is on the device" in text
+    assert "Where the host would wait (step 9)" in text
+
+
 def test_parts_alone() -> None:
     texts = {only: table.text(DEVICE, only=only) for only in PARTS}
     words = ("Where the host waits", "What each stage does", "Memory of each stage")
@@ -80,6 +100,32 @@ def test_a_short_report_has_eight_waits_and_counts_the_others() -> None:
     assert "The host waits for the device at 42 places in a step:" in whole
 
 
+def test_a_wait_whose_place_is_not_known() -> None:
+    given = {
+        "way": "mask",
+        "call": "tensor[mask]",
+        "file": "",
+        "function": "",
+        "source": "",
+        "waited_ns": None,
+    }
+    waits = (wait_of(0, ("forward", "rnn"), count=2, **given), wait_of(0, (), **given))
+    found = breakdown(probed_language_model(probe=probe_of(waits=waits)))
+    for only in ("", "waits"):
+        lines = [" ".join(line.split()) for line in table.text(found, 100, only=only).split("\n")]
+        row = lines.index("in forward/rnn tensor[mask] 2 rnn" + " yes" * bool(only))
+        assert lines[row + 1] == "place not known tensor[mask] 1 other" + " yes" * bool(only)
+        assert lines[row + 2] == ""
+    assert "| in forward/rnn tensor\\[mask\\] | 2 | rnn | yes |" in table.markdown(found, "waits")
+    first, last = csv.DictReader(io.StringIO(table.csv(found, "waits")))
+    assert (first["place"], first["path"], first["file"], first["line"]) == (
+        "in forward/rnn", "forward/rnn", "", "0",
+    )  # fmt: skip
+    assert (last["place"], last["path"], last["stage"]) == ("place not known", "", "other")
+    rows = json.loads(json_report.render(found))["probe"]["waits"]["rows"]
+    assert [(row["place"], row["file"]) for row in rows] == [("in forward/rnn", ""), ("place not known", "")]
+
+
 def test_columns_without_a_value_are_left_out() -> None:
     bare = breakdown(replace(word_language_model(), probe=probe_of()))
     text = table.text(bare, 200, only="work")
@@ -90,6 +136,11 @@ def test_columns_without_a_value_are_left_out() -> None:
     assert "waited" not in table.text(bare, only="waits")
     memory = table.text(bare, only="memory").split("\n")
     assert "stage          growth      above" in memory
+    assert memory[-3:] == [
+        "growth: what is allocated at a stage's end over its beginning, child stages",
+        "included; above: the most in between.",
+        "",
+    ]
 
 
 def test_narrow_pages_keep_what_matters_most() -> None:
@@ -119,13 +170,17 @@ def test_negative_growth_has_a_minus() -> None:
 
 def test_a_probe_that_saw_nothing() -> None:
     found = breakdown(replace(word_language_model(), probe=Probe(9, "cpu", 0)))
-    text = table.text(found)
-    for words in (
-        "No place found at which the host waits for the device.",
-        "No operator that computes was seen in the probed step.",
-    ):
-        assert words in text
-    assert "The probe saw no memory." in table.text(found, only="memory")
+    said = {
+        "waits": "No place found at which the host waits for the device.",
+        "work": "No operator that computes was seen in the probed step.",
+        "memory": "The probe saw no memory.",
+    }
+    for only, words in said.items():
+        assert words in table.text(found, only=only)
+    # On a CPU nobody is told what there is not.
+    assert len(table.text(found)) == len(table.text(breakdown(word_language_model())))
+    on_device = table.text(breakdown(replace(word_language_model(), probe=Probe(9, "cuda", 0))))
+    assert said["waits"] in on_device
     for only in PARTS:
         assert table.csv(found, only).count("\n") == (3 if only == "work" else 1)
         assert table.csv(breakdown(word_language_model()), only).count("\n") == 1
@@ -149,7 +204,10 @@ def evil() -> Breakdown:
         device=EVIL,
         total_ns=100,
         stages=(ProbedStage((EVIL,), 1, 90),),
-        waits=(Wait((EVIL,), EVIL, EVIL, f"/{EVIL}/{EVIL}", 1, EVIL, EVIL, EVIL, 1, 50),),
+        waits=(
+            Wait((EVIL,), EVIL, EVIL, f"/{EVIL}/{EVIL}", 1, EVIL, EVIL, EVIL, 1, 50),
+            Wait((EVIL,), EVIL, EVIL, "", 0, EVIL, EVIL, EVIL, 1, 40),
+        ),
         work=(Work((EVIL,), EVIL, 1, 1, 1),),
         uncounted=(EVIL,),
         memory=(Memory((EVIL,), EVIL, 0, -5, 9, 1),),

@@ -50,14 +50,14 @@ def probe_of(run: Run) -> Probe:
     return run.probe
 
 
-def test_the_last_step_of_the_warmup_is_probed_where_the_run_is_saved(tmp_path: Path) -> None:
+def test_a_step_of_the_warmup_is_probed_where_the_run_is_saved(tmp_path: Path) -> None:
     file = tmp_path / "run.json"
     with rnnprof.profile(file, control_every=0) as prof:
         loop(prof, 12)
     run = rnnprof.load(file)
     assert kinds(run) == {"warmup": 4, "probe": 1, "host": 7}
     probe = probe_of(run)
-    assert (probe.step, probe.device) == (4, "cpu")
+    assert (probe.step, probe.device) == (3, "cpu")
     assert [stage.path for stage in probe.stages] == STAGES
     assert [stage.calls for stage in probe.stages] == [1] * 5
     assert probe.total_ns == probe.stages[0].total_ns >= probe.stages[1].total_ns
@@ -71,6 +71,8 @@ def test_the_last_step_of_the_warmup_is_probed_where_the_run_is_saved(tmp_path: 
         ({"warmup": 0}, None),
         ({"warmup": 0, "probe": True}, 1),
         ({"warmup": 1}, 0),
+        ({"warmup": 2}, 0),
+        ({"warmup": 2, "trace": [0]}, 1),
         ({"probe": False}, None),
         ({"trace": [3, 4]}, 2),
         ({"warmup": 2, "trace": [0, 1]}, None),
@@ -84,7 +86,7 @@ def test_which_step_it_is(tmp_path: Path, options: dict[str, Any], step: int | N
 
 
 def test_a_run_that_is_not_saved_is_probed_only_where_that_is_asked_for() -> None:
-    for asked, step in ((None, None), (False, None), (True, 4)):
+    for asked, step in ((None, None), (False, None), (True, 3)):
         with rnnprof.profile(None, probe=asked) as prof:
             loop(prof, 8)
         assert (None if prof.run.probe is None else prof.run.probe.step) == step

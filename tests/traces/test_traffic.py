@@ -28,6 +28,9 @@ def test_views_move_nothing() -> None:
         "_ncf_view",
         "_ncf_unsqueeze",
         "as_tensor",
+        # Of named tensors, before torch 2.13.
+        "align_to",
+        "refine_names",
     }
     assert moved(call("aten::view", Given(100, 100), [10000])) == 0
 
@@ -38,7 +41,10 @@ def test_views_move_nothing() -> None:
         ("add", (Given(20, 30), Given(30)), 600 + 30 + 600),
         ("mul", (Given(20, 1), Given(1, 30)), 20 + 30 + 600),
         ("mul", (Given(20, 30, strides=[0, 0]), Given(20, 30)), 1 + 600 + 600),  # one was expanded
+        ("mul", (Given(20, 30), Given(20, 30), Given(20, 30)), 3 * 600),  # the last one is written
+        ("where", (Given(20, 30), Given(20, 30), Given(20, 30)), 4 * 600),
         ("add_", (Given(20, 30), Given(30)), 600 + 30 + 600),
+        ("add_", (Given(100, 8), Given(100, 8, strides=[]), 1), 0),  # one is sparse
         ("sigmoid_", (Given(20),), 40),
         ("tanh", (Given(20),), 40),
         ("zero_", (Given(20),), 20),
@@ -53,6 +59,7 @@ def test_views_move_nothing() -> None:
         ("_log_softmax", (Given(20, 30), 1, False), 1200),
         ("view", (Given(20), [4, 5]), 0),
         ("empty", ([20], 6), 0),
+        ("_sparse_coo_tensor_with_dims_and_tensors", (1, 1, [9, 4], Given(1, 5), Given(5, 4)), 0),
         ("index", (Given(20), None), 0),
     ],
 )
@@ -62,6 +69,9 @@ def test_bytes_of_operators(name: str, arguments: tuple[Any, ...], elements: int
 
 def test_bytes_of_several_types() -> None:
     rows = Given(7, dtype="long int")
+    # What torch makes of tensor.mul_(0.9): the number, what is read, and where the result goes.
+    number = Given(dtype="double")
+    assert moved(call("aten::mul", number, Given(20), Given(20))) == 8 + 2 * 20 * 4
     assert moved(call("aten::copy_", Given(20, dtype="c10::BFloat16"), Given(20))) == 20 * (2 + 4)
     assert moved(call("aten::gt", Given(20), 0)) == 20 * (4 + 1)
     assert moved(call("aten::embedding", Given(100, 8), rows)) == 7 * 8 + 2 * 7 * 8 * 4

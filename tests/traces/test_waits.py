@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copyreg
 import ctypes
+import operator
 import re
 import sys
 import threading
@@ -19,7 +20,6 @@ from torch import nn  # noqa: E402
 
 import rnnprof  # noqa: E402
 from rnnprof.probes import MOST_WAITS  # noqa: E402
-from rnnprof.traces.probe import intercept  # noqa: E402
 from rnnprof.traces.probe.waits import Waits  # noqa: E402
 from rnnprof.traces.probe.ways_to_wait import CALLS  # noqa: E402
 
@@ -174,25 +174,18 @@ array = loss.detach().cpu().numpy()  # cpu
 loss.to("cpu")  # cpu
 loss.to(loss.device)
 places = data.nonzero()  # nonzero
-places = torch.where(data > 3)  # nonzero
+places = data.argwhere()  # nonzero
 same = torch.where(data > 3, data, data)
-chosen = data[data > 3]  # mask
-chosen = torch.masked_select(data, data > 3)  # mask
-data[data > 30] = 0
-data[data > 30] = chosen[:0]  # mask
-row = data[torch.tensor(1)]  # index
+chosen = data.masked_select(data > 3)  # mask
 row = data[1], data[[0, 1]], data[torch.tensor([0, 1])], data[..., None]
 kinds = data.unique()  # unique
-counts = torch.bincount(data.view(-1))  # bincount
-torch.repeat_interleave(data, torch.tensor([1] * 41), dim=0)  # repeats
-torch.repeat_interleave(data, 2, dim=0)
-F.one_hot(data)  # one_hot
-F.one_hot(data, 20)
-torch.equal(data, data)  # equal
+counts = data.view(-1).bincount()  # bincount
+data.repeat_interleave(torch.tensor([1] * 41), dim=0)  # repeats
+data.repeat_interleave(repeats=torch.tensor(2))  # repeats
+data.repeat_interleave(2, dim=0)
+data.equal(data)  # equal
 3 in data  # equal
-torch.linalg.inv(torch.eye(2))  # linalg
-made = torch.tensor([1, 2], device=loss.device)  # tensor
-made = torch.tensor([1, 2]), torch.tensor([1], device="cpu")
+torch.eye(2).inverse()  # linalg
 nn.utils.clip_grad_norm_(model.parameters(), 0.25, error_if_nonfinite=True)  # clip
 """
     program = Step(tmp_path, MODEL + text)
@@ -345,7 +338,7 @@ scaler.update()
 
 
 def test_a_call_inside_another_is_the_other_ones(tmp_path):
-    text = "import io\nt = torch.ones(3)\nprint(t)  # print\ntorch.save(t, io.BytesIO())  # save\n"
+    text = "import io\nt = torch.ones(3)\nprint(t)  # print\ntorch.save(t, io.BytesIO())\n"
     program = Step(tmp_path, text)
     assert found(program.run()) == program.expected()
 
@@ -416,8 +409,6 @@ def test_without_a_debug_mode_the_rules_say_which_calls_on_the_device_wait(tmp_p
 
 def test_copies_to_the_device_wait_unless_they_are_pinned_and_late(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.Tensor, "to", lambda self, *args, **kwargs: self)
-    monkeypatch.setattr(torch, "tensor", lambda data, device=None: None)
-    monkeypatch.setattr(torch, "as_tensor", lambda data, device=None: None)
     text = """
 here.to("xpu")  # upload
 here.to(device, non_blocking=True)  # upload
@@ -432,9 +423,6 @@ there.copy_(here)  # upload
 there.copy_(pinned, non_blocking=True)
 here.copy_(there)  # cpu
 here.copy_(here)
-torch.tensor([1], device="xpu:0")  # tensor
-torch.as_tensor(here, device="xpu")  # tensor
-torch.tensor([1])
 """
     program = Step(tmp_path, text)
     pinned = torch.ones(()).as_subclass(type("Pinned", (There,), {"device": torch.device("cpu")}))
@@ -509,6 +497,43 @@ for _ in range(3):
     assert "__warningregistry__" not in program.names
 
 
+def test_what_torch_saves_is_told_by_its_storage(tmp_path, debug_mode):
+    # As `torch.save` asks for it; a storage has no stand-ins.
+    file = Path(torch.__file__).parent / "storage.py"
+    names: dict[str, Any] = {"warn": warnings.warn, "SYNC": SYNC}
+    exec(compile("def cpu():\n    warn(SYNC)\n", str(file), "exec"), names)
+    program = Step(tmp_path, "save()  # save\n")
+    program.names["save"] = names["cpu"]
+    waits = program.run("cuda")
+    assert found(waits) == program.expected()
+    (row,) = waits.found()[0]
+    assert (row.call, row.library) == ("torch.save", "storage.py:2")
+
+
+def test_functions_of_modules_are_not_touched():
+    before = {name: dict(vars(one)) for name, one in sys.modules.items() if name.startswith("torch")}
+    waits = Waits(torch, "cpu", tuple, Ticks())
+    waits.start()
+    try:
+        changed = {
+            f"{name}.{key}"
+            for name, own in before.items()
+            for key, value in vars(sys.modules[name]).items()
+            if key in own and own[key] is not value
+        }
+    finally:
+        waits.stop()
+    compilers = {"torch.compile", "torch._dynamo.optimize", "torch.export.export"}
+    assert changed <= compilers
+
+
+@pytest.mark.parametrize(("device", "owners"), [("cuda", ("cuda",)), ("xpu", ("xpu",)), ("cpu", ())])
+def test_what_only_waits_is_watched_where_it_can(device, owners):
+    explicit = {call.owner.partition(".")[0] for call in CALLS if call.explicit and call.concerns(device)}
+    assert explicit == {*owners, *(("accelerator", "distributed") if owners else ())}
+    assert all(call.owner == "Tensor" for call in CALLS if not call.explicit)
+
+
 @pytest.mark.parametrize("own", [1, 2])
 def test_a_program_that_uses_the_debug_mode_itself_keeps_it(tmp_path, debug_mode, waiting_item, own):
     debug_mode[:] = [own]
@@ -576,33 +601,54 @@ def test_an_error_is_the_same_and_points_to_the_same_lines(tmp_path):
     assert texts[0] == texts[1]
 
 
-def test_tensors_do_not_become_sequences(tmp_path):
-    text = """
-class Made(torch.Tensor):
-    pass
-pair = torch.tensor([torch.tensor(1.0), torch.tensor(2.0)])
-made = torch.ones(2).as_subclass(Made)
-chosen = made[made > 0]
-"""
-    program = Step(tmp_path, text)
-    program.run()
-    assert program.names["pair"].tolist() == [1.0, 2.0]
-    assert torch.tensor([torch.tensor(1.0), torch.tensor(2.0)]).tolist() == [1.0, 2.0]
-    check = ctypes.pythonapi.PySequence_Check
-    assert not check(ctypes.py_object(torch.ones(2)))
-    assert not check(ctypes.py_object(program.names["made"]))
-    assert not check(ctypes.py_object(torch.ones(2).as_subclass(program.names["Made"])))
+def as_c_sees_it(tensor: Any) -> list[Any]:
+    """What Python's own functions make of a tensor, which they ask for by its type's slots."""
+    one, found = ctypes.py_object(tensor), []
+    for name in ("PySequence_Check", "PyMapping_Check", "PyNumber_Check", "PyIndex_Check"):
+        check = getattr(ctypes.pythonapi, name)
+        check.argtypes, check.restype = [ctypes.py_object], ctypes.c_int
+        found.append(check(one))
+    last = tensor[-1]
+    numbers = [operator.index(last.long()), len(tensor), 2 in tensor, 9 in tensor, bool(last), complex(last)]
+    return [*found, *numbers, float(last), int(last), repr(tensor), f"{last}", [*map(int, tensor)]]
 
 
-def test_where_types_are_laid_out_otherwise_indexing_is_left_alone(tmp_path, monkeypatch):
-    def refuse(*args: Any) -> None:
-        raise RuntimeError("types are laid out otherwise")
+def test_a_type_is_the_same_to_c_before_in_and_after_a_step():
+    class Made(torch.Tensor):
+        pass
 
-    monkeypatch.setattr(intercept, "Slots", refuse)
-    program = Step(tmp_path, "t = torch.ones(2)\nt[t > 0]\nt.nonzero()  # nonzero\n")
-    waits = program.run()
-    assert waits.failure == "indexing with masks is not seen: types are laid out otherwise"
-    assert found(waits) == program.expected()
+    class Indexed(torch.Tensor):
+        def __getitem__(self, place):
+            return super().__getitem__(place)
+
+    plain = torch.tensor([1.0, 2.0])
+    classes: list[Any] = [torch.Tensor, nn.Parameter, Made, Indexed]
+
+    def seen() -> list[Any]:
+        tensors = [plain, nn.Parameter(plain, False), plain.as_subclass(Made), plain.as_subclass(Indexed)]
+        pair = torch.tensor([torch.tensor(1.0), torch.tensor(2.0)]).tolist()
+        return [pair, [as_c_sees_it(one) for one in tensors], [_slots(one) for one in classes]]
+
+    waits = Waits(torch, "cpu", tuple, Ticks())
+    before = seen()
+    waits.start()
+    try:
+        inside, born = seen(), type("Born", (torch.Tensor,), {})
+        as_made = as_c_sees_it(plain.as_subclass(born))
+    finally:
+        waits.stop()
+    after = seen()
+    assert before == inside == after
+    assert as_made == as_c_sees_it(plain.as_subclass(born))
+    assert as_made[:4] == before[1][2][:4]
+    assert before[0] == [1.0, 2.0]
+
+
+def test_no_method_is_watched_that_only_a_slot_has():
+    kinds = {
+        call.name: type(getattr(torch.Tensor, call.name, None)) for call in CALLS if call.owner == "Tensor"
+    }
+    assert [name for name, kind in kinds.items() if kind is type(object.__repr__)] == []
 
 
 def test_a_program_that_puts_its_own_function_there_keeps_it(tmp_path):
@@ -619,12 +665,14 @@ def test_a_program_that_puts_its_own_function_there_keeps_it(tmp_path):
 
 
 def test_a_mode_of_torch_functions_sees_the_original_functions(tmp_path):
-    item, index = torch.Tensor.item, torch.Tensor.__getitem__
+    item, select = torch.Tensor.item, torch.Tensor.masked_select
     seen: list[Any] = []
+    names: list[str] = []
 
     class Mode(torch.overrides.TorchFunctionMode):
         def __torch_function__(self, function, types, args=(), kwargs=None):
             seen.append(function)
+            names.append(torch.overrides.resolve_name(function))
             return function(*args, **(kwargs or {}))
 
     class Sub(torch.Tensor):
@@ -637,15 +685,67 @@ def test_a_mode_of_torch_functions_sees_the_original_functions(tmp_path):
 t = torch.ones(2)
 with mode:
     t.sum().item()  # item
-    t[t > 0]  # mask
+    t.masked_select(t > 0)  # mask
 sub.item()  # item
 """
     program = Step(tmp_path, text)
     program.names |= {"mode": Mode(), "sub": torch.ones(()).as_subclass(Sub)}
     waits = program.run()
-    assert seen.count(item) == 2
-    assert seen.count(index) == 1
+    assert [one for one in seen if one is item] == [item] * 2
+    assert [one for one in seen if one is select] == [select]
+    # Not what the rules ask for, such as the tensor's device.
+    assert names == ["torch.Tensor.sum", "torch.Tensor.item", "torch.Tensor.gt", "torch.Tensor.masked_select"]
+    assert len(seen) == 5
     assert found(waits) == program.expected()
+
+
+def test_a_function_is_pickled_copied_and_described_as_without_us(tmp_path):
+    text = """
+import copy, inspect, pickle
+def told(one):
+    try:
+        words = str(inspect.signature(one))
+    except ValueError as error:
+        words = str(error)
+    return one.__name__, one.__qualname__, getattr(one, "__module__", None), one.__doc__, repr(one), words
+for name in ("item", "cpu", "__float__", "__bool__", "__format__", "unique", "nonzero"):
+    one = getattr(torch.Tensor, name)
+    seen.append((pickle.dumps(one), copy.copy(one), copy.deepcopy(one), told(one), inspect.isroutine(one)))
+t = torch.ones(())
+bound = t.item
+seen.append((pickle.loads(pickle.dumps(bound))(), copy.copy(bound)(), bound == t.item, bound.__self__ is t))
+"""
+    plain, looked = Step(tmp_path, text), Step(tmp_path, text)
+    plain.names["seen"], looked.names["seen"] = [], []
+    exec(plain._code, plain.names)
+    looked.run()
+    assert plain.names["seen"] == looked.names["seen"]
+    assert type(looked.names["one"]) is not type(plain.names["one"])
+
+
+@pytest.mark.parametrize("filled", [False, True])
+def test_what_torch_looks_up_in_the_step_is_not_kept(tmp_path, filled):
+    overrides = torch.overrides
+    caches = [one for one in vars(overrides).values() if hasattr(one, "cache_info")]
+    assert len(caches) > 2
+    for one in caches:
+        one.cache_clear()
+    if filled:
+        overrides.get_testing_overrides()
+    before = [one.cache_info().currsize for one in caches]
+    text = """
+table = torch.overrides.get_testing_overrides()
+found = torch.Tensor.item in table, torch.overrides.resolve_name(torch.Tensor.item)
+kept = torch.overrides.is_tensor_method_or_property(torch.Tensor.item)
+"""
+    program = Step(tmp_path, text)
+    program.run()
+    assert program.names["found"] == (True, "torch.Tensor.item")
+    assert program.names["kept"]
+    after = [one.cache_info().currsize for one in caches]
+    assert all(now <= size or filled for now, size in zip(after, before, strict=True))
+    assert torch.Tensor.item in overrides.get_testing_overrides()
+    assert not any(type(one).__module__.startswith("rnnprof") for one in overrides.get_testing_overrides())
 
 
 def test_a_program_that_compiles_is_left_alone(tmp_path):
@@ -681,16 +781,22 @@ torch.ones(()).item()
     assert frames["total"] == before
 
 
-def test_what_is_scripted_within_the_step_is_scripted_without_us(tmp_path):
-    def scripted(x: torch.Tensor) -> torch.Tensor:
-        return torch.where(x > 0, x, -x)
+def test_what_is_scripted_within_the_step_is_as_without_us(tmp_path):
+    def scripted(x: torch.Tensor) -> tuple[float, int, torch.Tensor]:
+        if bool(x.sum() > 0):
+            x = torch.where(x > 0, x, -x).cpu()
+        return float(x.sum().item()), int(x.sum()), x.nonzero()
 
-    program = Step(tmp_path, "result = torch.jit.script(scripted)(torch.ones(2))\n")
-    program.names["scripted"] = scripted
+    text = "result = script(scripted)(torch.ones(2))\ntorch.ones(()).item()  # item\n"
+    program = Step(tmp_path, text)
+    program.names |= {"scripted": scripted, "script": torch.jit.script}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        program.run()
-    assert program.names["result"].tolist() == [1.0, 1.0]
+        waits = program.run()
+    assert program.names["result"][:2] == (2.0, 2)
+    assert program.names["result"][2].tolist() == [[0], [1]]
+    assert waits.failure is None
+    assert found(waits) == program.expected()
 
 
 # ---- warnings -----------------------------------------------------------------------------------

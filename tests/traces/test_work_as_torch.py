@@ -209,6 +209,49 @@ def test_updates_of_more_tensors_than_the_trace_has_shapes_of(tmp_path: Path) ->
     assert uncounted == ("aten::_fused_adam_",)
 
 
+@pytest.mark.parametrize("keep", [True, False])
+def test_many_parameters_of_one_shape(tmp_path: Path, keep: bool) -> None:
+    same = [nn.Parameter(torch.ones(4, 3)) for _ in range(40)]
+    fused = torch.optim.SGD(same, lr=0.1, fused=True)
+
+    def backward() -> None:
+        sum(one.sum() for one in same).backward()
+
+    backward()
+    if not keep:
+        fused.zero_grad()
+    rows, _ = probe(torch, tmp_path, backward=backward, update=fused.step)
+    # Parameter and gradient read, parameter written.
+    assert [row.bytes for row in rows if row.path == ("update",)] == [3 * 40 * 12 * 4]
+
+
+def test_a_number_makes_no_list_of_double_precision(tmp_path: Path) -> None:
+    some = [torch.ones(4, 3) for _ in range(3)]
+    torch._foreach_mul_(some, 0.9)
+    rows, _ = probe(torch, tmp_path, update=lambda: torch._foreach_mul_(some, 0.9))
+    whole = 3 * 12 * 4
+    assert {row.dtype for row in rows if row.bytes > whole // 2} == {"float32"}
+    # Read and written, and for each tensor the number.
+    assert 2 * whole <= sum(row.bytes for row in rows) <= 2 * whole + 3 * (8 + 8 + 8)
+
+
+def test_sparse_gradients_are_not_as_large_as_the_table(tmp_path: Path) -> None:
+    table, picked = nn.Embedding(1000, 16, sparse=True), torch.arange(5)
+    update = torch.optim.SGD(table.parameters(), lr=0.1)
+    table(picked).sum().backward()
+    table.weight.grad = None
+    rows, uncounted = probe(
+        torch,
+        tmp_path,
+        backward=lambda: table(picked).sum().backward(),
+        update=update.step,
+        product=lambda: torch.mm(torch.eye(50).to_sparse(), torch.ones(50, 2)),
+    )
+    assert sum(row.bytes for row in rows if row.path != ("product",)) < 1000 * 16 * 4 / 10
+    assert uncounted == ("aten::mm",)
+    assert all(row.flops == 0 for row in rows)
+
+
 def test_what_cannot_be_counted_is_named(tmp_path: Path) -> None:
     square = torch.eye(4)
     rows, uncounted = probe(

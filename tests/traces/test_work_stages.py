@@ -85,10 +85,11 @@ def test_lists_without_shapes_are_the_parameters() -> None:
     trace = TraceBuilder()
     trace.step(1, 0, 100)
     trace.label("backward", 1, 50)
-    for start in (2, 4, 12, 14):  # two passes over two gradients
-        trace.op("torch::autograd::AccumulateGrad", start, start + 1, BACKWARD)["args"] = written(
-            Given(10, 2 - start % 4 // 2)
-        )
+    for start, size in ((2, 1), (5, 2), (12, 1), (15, 2)):  # two passes over two gradients
+        gradient = written(Given(10, size))
+        trace.op("torch::autograd::AccumulateGrad", start, start + 2, BACKWARD)["args"] = gradient
+        if start > 10:
+            trace.op("aten::add_", start + 1, start + 2, BACKWARD)["args"] = gradient
     lists = written([Given()], [Given()], 1)
     lists["Input Dims"] = lists["Input Strides"] = [[], [], []]
     trace.label("forward", 60, 90)
@@ -96,7 +97,10 @@ def test_lists_without_shapes_are_the_parameters() -> None:
     trace.op("aten::_foreach_add_", 63, 64)["args"] = lists
     trace.op("aten::stack", 65, 66)["args"] = lists
     rows, uncounted = counted(trace)
-    assert rows == (Work(("forward",), "float32", 0, 3 * 4 * (20 + 10), 2),)
+    assert rows == (
+        Work(("backward",), "float32", 0, 2 * 4 * (20 + 10), 2),
+        Work(("forward",), "float32", 0, 3 * 4 * (20 + 10), 2),
+    )
     assert uncounted == ()
 
 

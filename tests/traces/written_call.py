@@ -12,7 +12,7 @@ class Given:
 
     def __init__(self, *dims: int, dtype: str = "float", strides: list[int] | None = None) -> None:
         self.dims, self.dtype = list(dims), dtype
-        self.strides = strides or [1] * len(dims)
+        self.strides = [1] * len(dims) if strides is None else strides
 
 
 def written(*arguments: Any) -> dict[str, Any]:

@@ -82,7 +82,7 @@ def _places(
     while col <= high:
         if col in starts:
             piece = starts[col]
-            fill, line = theme.tint(piece.group.share), theme.line(piece.group.share)
+            fill, line = theme.ground(piece.group), theme.edge(piece.group)
             tip = dot_string(printable(title(piece.group)))
             yield f"{indent}subgraph cluster_{row}_{piece.group.key} {{"
             yield f'{indent}  graph [style="rounded,filled", fillcolor="#{fill}", color="#{line}", margin=9,'
@@ -109,8 +109,8 @@ def _decision(graph: Graph, col: int) -> str:
 
 
 def _node(graph: Graph, box: Box, cell: Cell) -> str:
-    fill, hot = theme.heat(box.share), box.key in graph.hot
-    line, weight = (theme.HOT, 2.6) if hot else (theme.line(box.share), 1.1)
+    fill, hot = theme.fill(box), box.key in graph.hot
+    line, weight = (theme.HOT, 2.6) if hot else (theme.edge(box), 1.1)
     style = "rounded,filled,dashed" if box.kind in ("other", "empty") else "rounded,filled"
     group = f"group=c{cell.col}, " if cell.span == 1 else ""
     return (

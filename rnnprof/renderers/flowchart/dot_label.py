@@ -32,8 +32,8 @@ def box_label(box: Box, span: int) -> str:
     if box.share:
         long = wide - 14
         done = min(max(round(long * box.share), 1), long - 1)
-        colour = theme.line(box.share)
-        pale = theme.groove(colour, theme.heat(box.share))
+        colour = theme.edge(box)
+        pale = theme.groove(colour, theme.fill(box))
         # Of a fixed size as a whole, for else Graphviz draws the two parts apart.
         table = _TABLE.format(0).replace(">", f' FIXEDSIZE="TRUE" WIDTH="{long}" HEIGHT="4">')
         bar = f'<TD FIXEDSIZE="TRUE" WIDTH="{done}" HEIGHT="4" BGCOLOR="#{colour}"></TD>'
@@ -53,8 +53,8 @@ def group_label(graph: Graph, piece: Piece) -> str:
         parts.append(f"<TD>{html_label(group.time)}</TD>")
     rows = [f'<TR><TD ALIGN="LEFT">{_TABLE.format(2)}<TR>{"".join(parts)}</TR></TABLE></TD>']
     if piece.first and group.own:
-        fill, hot = theme.heat(group.own.share), group.own.key in graph.hot
-        line = theme.HOT if hot else theme.line(group.own.share)
+        fill, hot = theme.fill(group.own), group.own.key in graph.hot
+        line = theme.HOT if hot else theme.edge(group.own)
         text = f"{html_label(group.own.name)} <B>{html_label(group.own.percent)}</B>"
         cell = (
             f'<TD BORDER="{2 if hot else 1}" STYLE="dashed" COLOR="#{line}" BGCOLOR="#{fill}">'
@@ -62,7 +62,7 @@ def group_label(graph: Graph, piece: Piece) -> str:
         )
         joint = "</TR><TR>" if piece.low == piece.high else ""
         rows.append(f'{joint}<TD ALIGN="LEFT">{_TABLE.format(3)}<TR>{cell}</TR></TABLE></TD>')
-    ink = theme.ink(theme.tint(group.share))
+    ink = theme.ink(theme.ground(group))
     return f'<<FONT COLOR="#{ink}">{_TABLE.format(1)}{"".join(rows)}</TR></TABLE></FONT>>'
 
 
@@ -82,11 +82,15 @@ def lane_label(graph: Graph, lane: Lane) -> str:
 def legend_label(graph: Graph) -> str:
     """The heat scale in steps, and what the thick arrows mean."""
     percents = (0, 1, 2, 5, 10, 20, 30, 50, 75, 100)
+    marks = [(theme.heat(number / 100), f"{number} %") for number in percents]
+    if graph.change:
+        changes = (-0.5, -0.2, -0.1, -0.05, -0.01, 0.01, 0.05, 0.1, 0.2, 0.5)
+        marks = [(theme.change(part), f"{part:+.0%}".replace("%", " %")) for part in changes]
     small = f'<FONT POINT-SIZE="10" COLOR="#{theme.MUTED}">'
     cells = "".join(
-        f'<TD WIDTH="36" HEIGHT="15" BORDER="1" COLOR="#{theme.LANE_LINE}" BGCOLOR="#{theme.heat(share)}">'
-        f'<FONT POINT-SIZE="8" COLOR="#{theme.ink(theme.heat(share))}">{mark}</FONT></TD>'
-        for share, mark in ((number / 100, f"{number} %") for number in percents)
+        f'<TD WIDTH="36" HEIGHT="15" BORDER="1" COLOR="#{theme.LANE_LINE}" BGCOLOR="#{colour}">'
+        f'<FONT POINT-SIZE="8" COLOR="#{theme.ink(colour)}">{mark}</FONT></TD>'
+        for colour, mark in marks
     )
     scale = f"<TD>{small}{html_label(graph.basis)}  </FONT></TD>{cells}"
     hot = ""

@@ -22,6 +22,7 @@ class Box:
         visits: how often it was visited outside steps; 0 inside steps.
         kind: ``stage``, ``other``, ``self`` or ``empty``.
         path: names from the outermost stage to this one.
+        fill: its colour, six hexadecimal digits, where it is not that of its share.
     """
 
     key: str
@@ -33,6 +34,7 @@ class Box:
     visits: int
     kind: str
     path: tuple[str, ...] = ()
+    fill: str = ""
 
     @property
     def large(self) -> str:
@@ -63,6 +65,7 @@ class Group:
     time: str
     own: Box | None
     items: tuple[Item, ...]
+    fill: str = ""
 
 
 Item = Box | Group
@@ -81,6 +84,7 @@ class Lane:
         flow: what happens one after the other.
         loose: what has no place in that order: ``other``, and stages outside the steps.
         other: the ``other`` of the step, in the lane that is drawn as a loop.
+        aside: what the loose boxes of that lane are.
     """
 
     key: str
@@ -91,6 +95,7 @@ class Lane:
     flow: tuple[Item, ...]
     loose: tuple[Item, ...]
     other: Box | None = None
+    aside: str = "outside the steps"
 
 
 @dataclass(frozen=True)
@@ -115,6 +120,7 @@ class Graph:
         hot: keys of the fewest boxes that make 90 % of a step.
         basis: what 100 % is, in words.
         step: for the middle of the loop: what it is, its duration, its throughput.
+        change: whether colours are changes between two sides of runs, not shares.
     """
 
     lanes: tuple[Lane, ...]
@@ -124,6 +130,7 @@ class Graph:
     hot: frozenset[str]
     basis: str
     step: tuple[str, str, str]
+    change: bool = False
 
 
 END = "decision"

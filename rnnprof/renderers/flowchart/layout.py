@@ -133,7 +133,7 @@ def _rows(
     loose = next(leaves(lane.loose), None)
     if looped and loose:
         spot = sheet.track.spots[loose[0].key]
-        left, words = spot.rect.x, "outside the steps"
+        left, words = spot.rect.x, lane.aside
         text = Text(left, spot.top - 7, words, 10.5, colour=theme.MUTED, anchor="start", room=BOX_W)
         sheet.texts.append(text)
     return y

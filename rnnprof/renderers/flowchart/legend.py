@@ -45,11 +45,12 @@ def legend(graph: Graph, left: float, right: float, top: float) -> tuple[Legend,
     words = Text(
         ramp.x - 12, y + 3.6, graph.basis, _SIZE, colour=theme.MUTED, anchor="end", room=basis + 0.01
     )
+    scale = theme.scale(graph.change)
     ticks = tuple(
         (at, Text(at, ramp.bottom + 12.5, mark, 8.5, colour=theme.MUTED, room=30.0))
-        for at, mark in ((ramp.x + theme.place(share) * ramp.w, mark) for share, mark in theme.TICKS)
+        for at, mark in ((ramp.x + place * ramp.w, mark) for place, mark in scale.ticks)
     )
-    return Legend(ramp, ticks, tuple(samples), (words,)), ramp.bottom + 18
+    return Legend(ramp, ticks, tuple(samples), (words,), scale.stops), ramp.bottom + 18
 
 
 ARROW = _ARROW

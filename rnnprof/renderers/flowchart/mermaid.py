@@ -81,7 +81,7 @@ def _classes(graph: Graph) -> Iterator[str]:
     boxes += [lane.other for lane in graph.lanes if lane.other]
     held: list[Group] = [group for lane in graph.lanes for group in groups((*lane.flow, *lane.loose))]
     boxes += [group.own for group in held if group.own]
-    for box in boxes:
+    for box in [box for box in boxes if not box.fill]:
         share = box.share or 0.0
         shown.setdefault(max(at for at, least in enumerate(_CLASSES) if share >= least), []).append(box.key)
     for at, keys in sorted(shown.items()):
@@ -89,9 +89,11 @@ def _classes(graph: Graph) -> Iterator[str]:
         line = theme.line(_CLASSES[at])
         yield f"  classDef h{at} fill:#{fill},stroke:#{line},color:#{theme.ink(fill)}"
         yield f"  class {','.join(keys)} h{at}"
+    for box in [box for box in boxes if box.fill]:
+        yield f"  style {box.key} fill:#{box.fill},stroke:#{theme.edge(box)},color:#{theme.ink(box.fill)}"
     for group in held:
-        fill = theme.tint(group.share)
-        yield f"  style {group.key} fill:#{fill},stroke:#{theme.line(group.share)},color:#{theme.ink(fill)}"
+        fill = theme.ground(group)
+        yield f"  style {group.key} fill:#{fill},stroke:#{theme.edge(group)},color:#{theme.ink(fill)}"
     for lane in graph.lanes:
         yield f"  style {lane.key} fill:#{theme.LANE},stroke:#{theme.LANE_LINE},color:#{theme.INK}"
     if dashed := [box.key for box in boxes if box.kind != "stage"]:

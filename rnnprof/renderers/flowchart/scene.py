@@ -122,12 +122,13 @@ class Wire:
 
 @dataclass(frozen=True)
 class Legend:
-    """The heat scale with its ticks, and samples of the arrows with their meaning."""
+    """The scale of the colours with its ticks, and samples of the arrows with their meaning."""
 
     ramp: Rect
     ticks: tuple[tuple[float, Text], ...]
     samples: tuple[tuple[Point, str, Text], ...]
     texts: tuple[Text, ...]
+    stops: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ _HEAD = 24.0
 
 def box(item: Box, rect: Rect, hot: bool, clean: Printable) -> Panel:
     """A box of the grid: name, phrase, the share or duration in large type, duration, bar."""
-    fill = theme.heat(item.share)
+    fill = theme.fill(item)
     colour, room, x = theme.ink(fill), rect.w - 2 * _INSET, rect.cx
     lines: list[tuple[float, str, float, bool]] = []
     name = clean(item.name)
@@ -39,19 +39,19 @@ def box(item: Box, rect: Rect, hot: bool, clean: Printable) -> Panel:
         item.key,
         rect,
         fill,
-        theme.HOT if hot else theme.line(item.share),
+        theme.HOT if hot else theme.edge(item),
         texts,
         weight=2.4 if hot else 1.1,
         dashed=item.kind in ("other", "empty"),
         bar=min(max(item.share or 0.0, 0.0), 1.0),
-        bar_fill=theme.line(item.share),
+        bar_fill=theme.edge(item),
         title=title(item),
     )
 
 
 def chip(item: Box, x: float, y: float, hot: bool, clean: Printable) -> Panel:
     """A small dashed box in one line: a container's own time, or the ``other`` of the step."""
-    fill = theme.heat(item.share)
+    fill = theme.fill(item)
     parts = _chip_parts(item, clean)
     rect = Rect(x, y, chip_width(item, clean), CHIP_H)
     texts, at = [], x + 6
@@ -63,7 +63,7 @@ def chip(item: Box, x: float, y: float, hot: bool, clean: Printable) -> Panel:
         item.key,
         rect,
         fill,
-        theme.HOT if hot else theme.line(item.share),
+        theme.HOT if hot else theme.edge(item),
         tuple(texts),
         radius=4,
         weight=2.0 if hot else 1.0,
@@ -101,7 +101,7 @@ def head(
     A part of a container that was divided over a turn has only its name and says so.
     """
     room = right - left - 2 * _INSET
-    fill = theme.tint(group.share)
+    fill = theme.ground(group)
     colour = theme.ink(fill)
     name = clean(group.name) + ("" if first else " (continued)")
     tokens: list[tuple[list[tuple[str, float, bool]], float]] = []
@@ -136,8 +136,8 @@ def head(
 
 def container(group: Group, rect: Rect, texts: tuple[Text, ...]) -> Panel:
     """The panel behind a container's boxes."""
-    line = theme.line(group.share)
-    return Panel(group.key, rect, theme.tint(group.share), line, texts, radius=6, title=title(group))
+    line = theme.edge(group)
+    return Panel(group.key, rect, theme.ground(group), line, texts, radius=6, title=title(group))
 
 
 def lane(item: Lane, rect: Rect, tab: float, clean: Printable) -> Panel:

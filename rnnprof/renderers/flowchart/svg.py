@@ -31,9 +31,9 @@ def svg(graph: Graph) -> str:
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high}" width="{wide}" height="{high}" '
         f'role="img" aria-labelledby="title desc" font-family="{_FONT}">',
-        '<title id="title">rnnprof flow chart: where the time went</title>',
+        f'<title id="title">rnnprof flow chart: {_subject(graph)}</title>',
         f'<desc id="desc">{xml(_description(graph, scene))}</desc>',
-        f"<defs>{_marker('a', theme.WIRE, 9)}{_marker('h', theme.HOT, 15)}{_ramp()}</defs>",
+        f"<defs>{_marker('a', theme.WIRE, 9)}{_marker('h', theme.HOT, 15)}{_ramp(scene.legend.stops)}</defs>",
         f"<style>{_STYLE}</style>",
         f'<rect width="{wide}" height="{high}" fill="#{theme.PAPER}"/>',
     ]
@@ -58,6 +58,10 @@ def _description(graph: Graph, scene: Scene) -> str:
     return f"Numbers are the {graph.basis}. Lanes: {lanes}. Stages: {boxes}."
 
 
+def _subject(graph: Graph) -> str:
+    return "what changed" if graph.change else "where the time went"
+
+
 def _marker(key: str, colour: str, size: int) -> str:
     return (
         f'<marker id="{key}" viewBox="0 0 10 10" refX="4" refY="5" markerWidth="{size}" '
@@ -66,13 +70,11 @@ def _marker(key: str, colour: str, size: int) -> str:
     )
 
 
-def _ramp() -> str:
+def _ramp(stops: tuple[str, ...]) -> str:
     """The scale is linear between its stops, for a place on it is the square root of a share."""
-    last = len(theme.STOPS) - 1
-    stops = "".join(
-        f'<stop offset="{_n(100 * i / last)}%" stop-color="#{c}"/>' for i, c in enumerate(theme.STOPS)
-    )
-    return f'<linearGradient id="ramp">{stops}</linearGradient>'
+    last = len(stops) - 1
+    marks = "".join(f'<stop offset="{_n(100 * i / last)}%" stop-color="#{c}"/>' for i, c in enumerate(stops))
+    return f'<linearGradient id="ramp">{marks}</linearGradient>'
 
 
 def _rect(rect: Rect, more: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import Protocol
 
 STOPS = ("FFFFFF", "FFFFCC", "FFEDA0", "FED976", "FEB24C", "FD8D3C", "FC4E2A", "E31A1C", "B10026")
 """White, then ColorBrewer's YlOrRd in eight classes (C. Brewer, https://colorbrewer2.org, Apache 2.0)."""
@@ -17,6 +19,12 @@ TICKS = (
     (1.0, "100 %"),
 )
 """Shares that the legend names, with their text."""
+
+CHANGES = ("2166AC", "4393C3", "92C5DE", "D1E5F0", "F7F7F7", "FDDBC7", "F4A582", "D6604D", "B2182B")
+"""Faster to slower: ColorBrewer's RdBu in nine classes, blue first."""
+
+MOST_CHANGE = 0.5
+"""The change, up or down, that has the strongest colour."""
 
 INK, PAPER, MUTED = "1A1A1A", "FFFFFF", "4F5A68"
 LANE, LANE_LINE, TAB, THREAD_TAB = "F4F6F9", "C9D1DB", "3D4A5C", "6B7788"
@@ -39,15 +47,77 @@ def heat(share: float | None) -> str:
     """The fill of a box, as six hexadecimal digits; white where there is no share."""
     if share is None:
         return PAPER
-    at = place(share) * (len(STOPS) - 1)
-    low = min(int(at), len(STOPS) - 2)
-    return mix(STOPS[low + 1], STOPS[low], at - low)
+    return _along(STOPS, place(share))
 
 
 def mix(over: str, under: str, part: float) -> str:
     """Blend two colours of six hexadecimal digits: ``part`` of ``over``, the rest of ``under``."""
     pairs = ((int(over[i : i + 2], 16), int(under[i : i + 2], 16)) for i in (0, 2, 4))
     return "".join(f"{round(a * part + b * (1 - part)):02X}" for a, b in pairs)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A scale for the legend: its colours at equal distances, and marks with their places from 0 to 1."""
+
+    stops: tuple[str, ...]
+    ticks: tuple[tuple[float, str], ...]
+
+
+class Coloured(Protocol):
+    """A box or container: its share, and its colour where that is not its share's."""
+
+    @property
+    def share(self) -> float | None: ...
+    @property
+    def fill(self) -> str: ...
+
+
+def scale(change: bool) -> Scale:
+    """The scale of shares, or that of changes."""
+    if not change:
+        return Scale(STOPS, tuple((place(share), mark) for share, mark in TICKS))
+    marks = (
+        (-0.5, "-50 %"),
+        (-0.1, "-10 %"),
+        (-0.01, "-1 %"),
+        (0.01, "+1 %"),
+        (0.1, "+10 %"),
+        (0.5, "+50 %"),
+    )
+    return Scale(CHANGES, tuple((change_place(part), mark) for part, mark in marks))
+
+
+def change_place(part: float) -> float:
+    """Where a change lies on its scale, from 0 to 1; the square root spreads small ones."""
+    far = math.sqrt(min(abs(part) / MOST_CHANGE, 1.0))
+    return 0.5 + math.copysign(far, part) / 2
+
+
+def change(part: float) -> str:
+    """The fill of a box whose time changed by this part."""
+    return _along(CHANGES, change_place(part))
+
+
+def fill(item: Coloured) -> str:
+    """The fill of a box."""
+    return item.fill or heat(item.share)
+
+
+def edge(item: Coloured) -> str:
+    """The border of a box or container, and the colour of its bar."""
+    return mix("000000", item.fill, 0.34) if item.fill else line(item.share)
+
+
+def ground(item: Coloured) -> str:
+    """The fill of a container."""
+    return mix(item.fill, LANE, 0.4) if item.fill else tint(item.share)
+
+
+def _along(stops: tuple[str, ...], part: float) -> str:
+    at = part * (len(stops) - 1)
+    low = min(int(at), len(stops) - 2)
+    return mix(stops[low + 1], stops[low], at - low)
 
 
 def line(share: float | None) -> str:

@@ -60,7 +60,7 @@ def _n(value: float) -> str:
 
 
 def _colours(scene: Scene) -> str:
-    used = {theme.WIRE, theme.HOT, theme.PAPER, theme.INK, theme.MUTED, *theme.STOPS}
+    used = {theme.WIRE, theme.HOT, theme.PAPER, theme.INK, theme.MUTED, *scene.legend.stops}
     texts = [*scene.texts, *(wire.label for wire in scene.wires if wire.label)]
     for panel in (*scene.lanes, *scene.containers, *scene.boxes):
         used |= {panel.fill, panel.line, panel.tab_fill, panel.bar_fill}
@@ -125,10 +125,10 @@ def _legend(legend: Legend) -> list[str]:
     out = []
     for (x, y), kind, text in legend.samples:
         out += [_wire(Wire("", "", ((x, y), (x + ARROW, y)), kind)), _text(text)]
-    ramp, parts = legend.ramp, len(theme.STOPS) - 1
+    ramp, parts = legend.ramp, len(legend.stops) - 1
     for at in range(parts):
         part = Rect(ramp.x + ramp.w * at / parts, ramp.y, ramp.w / parts, ramp.h)
-        one, two = theme.STOPS[at], theme.STOPS[at + 1]
+        one, two = legend.stops[at], legend.stops[at + 1]
         out.append(rf"\shade[left color=c{one},right color=c{two}] {_rect(part)};")
     out.append(rf"\draw[draw=c{theme.WIRE},line width=.4pt] {_rect(ramp)};")
     for x, text in legend.ticks:

@@ -8,6 +8,7 @@ import io
 from rnnprof import units
 from rnnprof.analysis.result import Breakdown
 from rnnprof.renderers.table import page
+from rnnprof.renderers.table.model import Table
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -24,10 +25,21 @@ def csv(breakdown: Breakdown, only: str = "") -> str:
         fractions; an empty cell is not known. A name that a spreadsheet would take for a formula gets
         a leading apostrophe.
     """
-    table = page.raw(breakdown, only)
+    return lay_out(page.raw(breakdown, only))
+
+
+def lay_out(table: Table) -> str:
+    """Write one table as CSV.
+
+    Args:
+        table: the table.
+
+    Returns:
+        A heading and one line for each row.
+    """
     out = io.StringIO()
     writer = csv_module.writer(out, lineterminator="\n")
-    writer.writerow([column.title for column in table.columns])
+    writer.writerow([_name(column.title) for column in table.columns])
     for section in table.sections:
         for row in section.rows:
             cells = zip(row.cells, table.columns, strict=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from rnnprof import units
 from rnnprof.analysis.result import Breakdown
@@ -22,10 +23,22 @@ def markdown(breakdown: Breakdown, only: str = "") -> str:
     Returns:
         Paragraphs and tables, with a newline at the end.
     """
-    blocks: list[str] = []
-    for block in page.blocks(breakdown, only):
-        blocks += _tables(block) if isinstance(block, model.Table) else _words(block)
-    return "\n\n".join(blocks) + "\n"
+    return lay_out(page.blocks(breakdown, only))
+
+
+def lay_out(blocks: Sequence[model.Block]) -> str:
+    """Write words and tables as markdown.
+
+    Args:
+        blocks: what to write, from top to bottom.
+
+    Returns:
+        Paragraphs and tables, with a newline at the end.
+    """
+    parts: list[str] = []
+    for block in blocks:
+        parts += _tables(block) if isinstance(block, model.Table) else _words(block)
+    return "\n\n".join(parts) + "\n"
 
 
 def _words(words: model.Words) -> list[str]:
@@ -38,7 +51,7 @@ def _words(words: model.Words) -> list[str]:
 
 def _tables(table: model.Table) -> list[str]:
     """One markdown table for each section, below its heading."""
-    heads = [column.title for column in table.columns]
+    heads = [_escape(column.title) for column in table.columns]
     rules = ["---:" if column.right else ":---" for column in table.columns]
     blocks = []
     for section in table.sections:

@@ -39,13 +39,28 @@ def text(
     Returns:
         Lines that are at most that wide, with a newline at the end of each.
     """
+    return lay_out(page.blocks(breakdown, only), width, color, ascii_only)
+
+
+def lay_out(
+    blocks: Sequence[model.Block], width: int = 80, color: bool = False, ascii_only: bool = False
+) -> str:
+    """Write words and tables for a terminal.
+
+    Args:
+        blocks: what to write, from top to bottom.
+        width, color, ascii_only: as in `text`.
+
+    Returns:
+        Lines that are at most that wide, with a newline at the end of each.
+    """
     width = max(width, model.NARROWEST)
 
     def plain(words: str) -> str:
         return words.translate(model.ASCII) if ascii_only else words
 
     lines: list[Text] = []
-    for block in page.blocks(breakdown, only):
+    for block in blocks:
         tight = isinstance(block, model.Words) and block.kind in TIGHT
         lines += [Text()] if lines and not tight else []
         lines += _layout(block, width, plain) if isinstance(block, model.Table) else _say(block, width, plain)

@@ -76,7 +76,8 @@ def _table(found: ClockReport) -> Table:
             (Column("busy %", rank=7), _busy_percent, total.busy_percent),
             (Column("launches", rank=11), _launches, rate(total.launches_per_step)),
         ]
-    shown.append((Column("bound", right=False, rank=1), lambda row: row.verdict, found.bound.verdict))
+    if any((found.bound.verdict, *(row.verdict for row in found.stages))):
+        shown.append((Column("bound", right=False, rank=1), lambda row: row.verdict, found.bound.verdict))
     rows = [
         Row(tuple(cell(row) for _, cell, _ in shown), max(len(row.path) - 1, 0), quiet=row.remainder)
         for row in found.stages

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rnnprof import units
-from rnnprof.analysis.probed import MemoryReport, MemoryRow, ProbeReport, WaitReport, WaitRow
+from rnnprof.analysis.probed import MemoryReport, MemoryRow, ProbeReport, WaitRow
 from rnnprof.renderers.table import probe_raw, work_table
 from rnnprof.renderers.table.model import Block, Column, Row, Table, Words, duration, many
 from rnnprof.renderers.table.probe_parts import NAME, filled, growth, size
 
+CPU = "cpu"
 MOST = 8
 """Waits in a short report."""
 PLACE = 30
 """Width of a place in the program that is kept free before a column is."""
+
+MEANINGS = {
+    "growth": "what is allocated at a stage's end over its beginning, child stages included",
+    "above": "the most in between",
+    "peak": "that with all that was there before",
+    "reserved": "growth of what torch holds of the device",
+}
+"""What the columns of memory mean."""
 
 WAITS = (
     Column("count"),
@@ -34,7 +45,7 @@ def blocks(found: ProbeReport, only: str) -> list[Block]:
     """
     shown: list[Block] = []
     if only in ("", "waits"):
-        shown += _waits(found.waits, found.step, MOST if not only else None)
+        shown += _waits(found, MOST if not only else None)
     if only in ("", "work"):
         shown += work_table.blocks(found, whole=bool(only))
     if only == "memory":
@@ -52,21 +63,23 @@ def raw(found: ProbeReport | None, only: str) -> Table:
     return probe_raw.TABLES[only](found)
 
 
-def _waits(found: WaitReport, step: int, most: int | None) -> list[Block]:
+def _waits(probe: ProbeReport, most: int | None) -> list[Block]:
+    found = probe.waits
     sentence = Words("legend", (found.sentence,))
     if not found.rows:
-        return [sentence]
+        # On a CPU, that nothing would wait is for those who ask.
+        return [sentence] if most is None or probe.device != CPU else []
     shown = found.rows[:most]
     columns = WAITS if most is None else WAITS[:-1]
     rows = [row for one in shown for row in _wait(one, source=most is None)]
-    title = f"Where the host waits for the device (step {units.count(step)})"
+    waits = "would wait" if probe.device == CPU else "waits"
+    title = f"Where the host {waits} (step {units.count(probe.step)})"
     table = filled(Column("place, call", right=False), columns, rows, title, PLACE)
     left = found.places - len(shown)
     lines = [f"And {many(left, 'more place')}; `--only waits` shows all that the run keeps."] if left else []
     if most is None:
         lines = [f"And {many(left, 'more place')} that the run does not keep."] if left else []
-    ways = {one.form: one for one in shown if one.form}
-    lines += [_way(one) for one in ways.values()]
+    lines += _ways(shown)
     return [sentence, table, *([Words("legend", tuple(lines))] if lines else [])]
 
 
@@ -84,9 +97,16 @@ def _wait(one: WaitRow, source: bool) -> list[Row]:
     ]
 
 
-def _way(one: WaitRow) -> str:
-    words = " ".join(part for part in (one.why, one.instead) if part)
-    return units.visible(f"{one.form}: {words}")
+def _ways(shown: Sequence[WaitRow]) -> list[str]:
+    """Why the host waits, and what to write instead: once, of all for which it is the same."""
+    forms: dict[tuple[str, str], dict[str, None]] = {}
+    for one in shown:
+        if one.form:
+            forms.setdefault((one.why, one.instead), {})[one.form] = None
+    return [
+        units.visible(f"{', '.join(those)}: {' '.join(part for part in words if part)}")
+        for words, those in forms.items()
+    ]
 
 
 def _memory(found: ProbeReport) -> list[Block]:
@@ -101,10 +121,9 @@ def _memory(found: ProbeReport) -> list[Block]:
             shown.append(Words("legend", (words,)))
     if not shown:
         return [Words("legend", ("The probe saw no memory.",))]
-    words = "growth: what is allocated at a stage's end over its beginning, child stages included; "
-    words += "above: the most in between; peak: that with all that was there before; "
-    words += "reserved: growth of what torch holds of the device."
-    return [*shown, Words("legend", (words,))]
+    titles = {column.title for block in shown if isinstance(block, Table) for column in block.columns}
+    words = "; ".join(f"{title}: {meaning}" for title, meaning in MEANINGS.items() if title in titles)
+    return [*shown, *([Words("legend", (f"{words}.",))] if words else [])]
 
 
 def _memory_row(row: MemoryRow) -> Row:

@@ -108,7 +108,8 @@ def heading(breakdown: Breakdown) -> tuple[str, str]:
     words = " ".join(str(part) for part in command) if isinstance(command, (list, tuple)) else str(command)
     device = about.get("device", "")
     parts = [about.get("cpu") or device if device in ("", "cpu") else device]
-    parts += [f"{about[key]} {key}" for key in ("threads",) if key in about]
+    if "threads" in about:
+        parts.append(f"{about['threads']} thread{'s' * (about['threads'] != 1)}")
     parts += [f"{key} {about[key]}" for key in ("torch",) if key in about]
     parts.append(breakdown.created[:16].replace("T", " "))
     return units.visible(words or "rnnprof"), units.visible(", ".join(str(part) for part in parts if part))

@@ -11,6 +11,7 @@ from rnnprof.renderers.table.probe_parts import NAME, filled, metric, size
 
 Cells = tuple[tuple[Column, Callable[[WorkRow], str], bool], ...]
 """Columns with what they show of a row, and whether a short report has them."""
+POINTER = "Stage by stage: rnnprof report FILE --only work, or --only memory."
 
 WORK: Cells = (
     (Column("FLOPs"), lambda row: metric(row.flops), True),
@@ -42,6 +43,9 @@ def blocks(found: ProbeReport, whole: bool) -> list[Block]:
         A table and its legend.
     """
     work = found.work
+    if not whole and work.peaks is None:
+        # Rates alone say little: of what the device can do, they say what is to be gained.
+        return [Words("legend", (f"{work.sentence} {POINTER}",))] if work.sentence else []
     done = [row.path for row in work.rows if row.operators]
     if not done:
         return [Words("legend", ("No operator that computes was seen in the probed step.",))]
@@ -59,6 +63,8 @@ def blocks(found: ProbeReport, whole: bool) -> list[Block]:
     words = "FLOPs, bytes: of the operators of a stage, child stages apart; bytes as if nothing was cached."
     if "of peak" in titles:
         words += " of peak: of what the device can do of the number on its left."
+        if any((row.memory_share or 0) > 1 for row in (*shown, work.step)):
+            words += " Above 100 % of bytes/s, caches serve a part."
     if "bound by" in titles:
         words += " bound by: what explains half of the time or more."
     if "memory" in titles:

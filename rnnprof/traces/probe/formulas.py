@@ -52,9 +52,9 @@ class Formula:
             call: of this operator.
 
         Returns:
-            None where the arguments are not known, or do not fit.
+            None where the arguments are not known, do not fit, or are sparse.
         """
-        counted = self.count(Arguments(call, self.names))
+        counted = None if call.sparse else self.count(Arguments(call, self.names))
         if counted is None:
             return None
         read = sum(one.bytes for tensors in call.tensors for one in tensors)

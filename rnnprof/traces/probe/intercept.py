@@ -11,24 +11,26 @@ import functools
 import sys
 from _thread import get_ident
 from collections.abc import Callable
-from types import FrameType
+from types import FrameType, FunctionType, MethodType
 from typing import Any
 
-from rnnprof.traces.probe.slots import Slots
-from rnnprof.traces.probe.ways_to_wait import CALLS, INDEXING, Call, Home
+from rnnprof.traces.probe.caches import Caches
+from rnnprof.traces.probe.ways_to_wait import CALLS, Call, Home
 
 _ABSENT = object()
 
 COMPILERS = (
     ("torch", "compile"),
     ("torch._dynamo", "optimize"),
-    ("torch.jit", "script"),
     ("torch.export", "export"),
 )
 """What compiles Python code by looking at the functions that it calls: module and name."""
 COMPILED = (
     "waits for the device are not told by name: the program compiles its functions, and these must not change"
 )
+
+WATCHED = "rnnprof: a call that may wait"
+"""Label around such a call in the trace of a step on a CPU."""
 
 Counted = Callable[[Call, str, Any, Any, FrameType, int], None]
 """Called after a call that its rule says waits: with the call, the key of its way, its first
@@ -56,26 +58,30 @@ class Intercept:
         self.incomplete = ""
         """Why some of them are not seen; empty if all are."""
 
-        self._home, self._counted, self._now = home, counted, now
+        self.now = now
+        torch = home.torch
+        self.overridden = torch._C._has_torch_function
+        """Whether some of these arguments, or a mode, have a ``__torch_function__``."""
+
+        # On a CPU the trace is searched too, for what has no such label around it.
+        record: Any = torch._C._profiler._RecordFunctionFast
+        self.label: Callable[[str], Any] = record if home.device == "cpu" else contextlib.nullcontext
+        """Makes a label of the trace."""
+
+        self._home, self._counted = home, counted
         self._thread = 0
         self._done: list[tuple[Any, str, Any, Any]] = []
-        self._slots: Slots | None = None
-        torch = home.torch
-        self._overridden = torch._C._has_torch_function
+        self._unseen = torch._C.DisableTorchFunction
+        self._caches = Caches(torch)
 
     def start(self) -> None:
         """Put the functions there."""
         self._thread, self.inside = get_ident(), False
-        tensor = self._home.torch.Tensor
-        try:
-            self._slots = Slots(tensor, self._home.torch.empty(0))
-        except RuntimeError as error:
-            self.incomplete = f"indexing with masks is not seen: {error}"
+        self._caches.note()
         for call in CALLS:
             owner = _owner(self._home.torch, call.owner)
-            if owner is None or (call.name in INDEXING and call.owner == "Tensor" and self._slots is None):
-                continue
-            self._set(call, owner)
+            if owner is not None and call.concerns(self._home.device):
+                self._set(call, owner)
         for module, name in COMPILERS:
             self._set_before(sys.modules.get(module), name)
 
@@ -86,23 +92,42 @@ class Intercept:
             owner, name, before, put = self._done.pop()
             if vars(owner).get(name, _ABSENT) is put:
                 _put(owner, name, before)
-        if self._slots is not None:
-            slots, self._slots = self._slots, None
-            slots.keep()
+        self._caches.clear()
+
+    @property
+    def running(self) -> bool:
+        """Whether the functions are there."""
+        return bool(self._thread)
+
+    def way(self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+        """Which way a call waits; empty where it does not, or is not to be told."""
+        if self._thread != get_ident() or self.inside:
+            return ""
+        try:
+            # Nor does a mode of the program's see what the rule asks for.
+            with self._unseen():
+                return call.rule(self._home, args, kwargs)
+        except Exception:
+            # Odd arguments: torch says what is wrong with them.
+            return ""
+
+    def tell(self, call: Call, way: str, tensor: Any, result: Any, frame: FrameType, ns: int) -> None:
+        """Pass on that a call has waited; see `Counted`."""
+        with contextlib.suppress(Exception), self._unseen():
+            self._counted(call, way, tensor, result, frame, ns)
 
     def _set(self, call: Call, owner: Any) -> None:
         original = getattr(owner, call.name, None)
         if original is None:
             return
         before = vars(owner).get(call.name, _ABSENT)
-        put = self._stand_in(call, owner, original, before)
+        put = StandIn(self, call, owner, original, before)
         try:
             setattr(owner, call.name, put)
         except TypeError:
             # A class written in C, which cannot be changed.
             return
         self._done.append((owner, call.name, before, put))
-        self._keep(call)
 
     def _set_before(self, module: Any, name: str) -> None:
         """Put everything back before something is compiled."""
@@ -122,55 +147,74 @@ class Intercept:
         setattr(module, name, stand_in)
         self._done.append((module, name, original, stand_in))
 
-    def _keep(self, call: Call) -> None:
-        if self._slots is not None and call.name in INDEXING:
-            self._slots.keep()
 
-    def _stand_in(self, call: Call, owner: Any, original: Any, before: Any) -> Any:
-        rule, home, now, method = call.rule, self._home, self._now, call.owner == "Tensor"
+class StandIn:
+    """A function around one of torch's: equal to it, pickled as it, and described as it is.
 
-        def stand_in(*args: Any, **kwargs: Any) -> Any:
-            __tracebackhide__ = True
-            if self._thread != get_ident() or self.inside:
-                return run(args, kwargs)
-            try:
-                way = rule(home, args, kwargs)
-            except Exception:
-                # Odd arguments: torch says what is wrong with them.
-                way = ""
-            if not way:
-                return run(args, kwargs)
-            self.inside, self.heard = True, False
-            began = now()
-            try:
-                result = run(args, kwargs)
-            finally:
-                ns = now() - began
-                self.inside = False
-            with contextlib.suppress(Exception):
-                self._counted(call, way, args[0] if args else None, result, sys._getframe(1), ns)
-            return result
+    Args:
+        around: what it belongs to.
+        call: what the original is.
+        owner: where it is put.
+        original: what is called.
+        before: what was the owner's own by this name.
+    """
 
-        def run(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-            __tracebackhide__ = True
-            if not method or not self._overridden((*args, *kwargs.values())):
-                return original(*args, **kwargs)
-            # A `__torch_function__` is given what `torch.Tensor` has by this name: the original.
-            if vars(owner).get(call.name, _ABSENT) is not stand_in:
-                return original(*args, **kwargs)
-            _put(owner, call.name, before)
-            self._keep(call)
-            try:
-                return original(*args, **kwargs)
-            finally:
-                if self._thread and vars(owner).get(call.name, _ABSENT) is before:
-                    setattr(owner, call.name, stand_in)
-                    self._keep(call)
-
-        functools.update_wrapper(stand_in, original)
+    def __init__(self, around: Intercept, call: Call, owner: Any, original: Any, before: Any) -> None:
+        functools.update_wrapper(self, original)
+        self.__module__ = getattr(original, "__module__", None)  # type: ignore[assignment]
         # Dynamo follows it to the original.
-        stand_in._torchdynamo_inline = original  # type: ignore[attr-defined]
-        return stand_in
+        self._torchdynamo_inline = original
+        self._around, self._call, self._owner = around, call, owner
+        self._original, self._before = original, before
+
+    def __get__(self, instance: Any, kind: Any = None) -> Any:
+        return self if instance is None else MethodType(self, instance)
+
+    def __eq__(self, other: object) -> bool:
+        return bool(self._original == (other._original if isinstance(other, StandIn) else other))
+
+    def __hash__(self) -> int:
+        return hash(self._original)
+
+    def __repr__(self) -> str:
+        return repr(self._original)
+
+    def __reduce__(self) -> Any:
+        original = self._original
+        return original.__qualname__ if isinstance(original, FunctionType) else original.__reduce__()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the original, and tell of it where that waits."""
+        __tracebackhide__ = True
+        around = self._around
+        way = around.way(self._call, args, kwargs)
+        if not way:
+            return self._run(args, kwargs)
+        around.inside, around.heard = True, False
+        began = around.now()
+        try:
+            with around.label(WATCHED):
+                result = self._run(args, kwargs)
+        finally:
+            ns = around.now() - began
+            around.inside = False
+        around.tell(self._call, way, args[0] if args else None, result, sys._getframe(1), ns)
+        return result
+
+    def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        __tracebackhide__ = True
+        original, owner, name = self._original, self._owner, self._call.name
+        if self._call.owner != "Tensor" or not self._around.overridden((*args, *kwargs.values())):
+            return original(*args, **kwargs)
+        # A `__torch_function__` is given what `torch.Tensor` has by this name: the original.
+        if vars(owner).get(name, _ABSENT) is not self:
+            return original(*args, **kwargs)
+        _put(owner, name, self._before)
+        try:
+            return original(*args, **kwargs)
+        finally:
+            if self._around.running and vars(owner).get(name, _ABSENT) is self._before:
+                setattr(owner, name, self)
 
 
 def _owner(torch: Any, path: str) -> Any:

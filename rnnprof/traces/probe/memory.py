@@ -8,6 +8,7 @@ peak of a stage is known without the counters of `torch.cuda`, which are the pro
 from __future__ import annotations
 
 import os
+import sys
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
@@ -174,3 +175,20 @@ def _row(path: Path, place: str, level: _Level, visits: list[tuple[int, int]], o
         peak,
         sum(level.reserved(end) - level.reserved(begin) for begin, end in visits) if on_device else None,
     )
+
+
+def with_size(place: Place) -> Place:
+    """The place with the size of its memory, where that can be asked for."""
+    return Place(place.name, place.begin_bytes, place.reserved_bytes, _size(place.name))
+
+
+def _size(name: str) -> int | None:
+    try:
+        if name in ("cpu", RESIDENT):
+            return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        kind, _, index = name.partition(":")
+        torch = sys.modules["torch"]
+        properties = getattr(torch, "cuda" if kind == "hip" else kind).get_device_properties(int(index))
+        return int(properties.total_memory)
+    except Exception:  # what cannot be asked for is not known
+        return None

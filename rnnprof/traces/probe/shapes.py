@@ -62,11 +62,13 @@ class Tensor:
         distinct: number of its elements that have a place of their own in memory: a dimension that
             was expanded (stride 0) counts once.
         dtype: type of number, as torch names it; empty where the trace does not say.
+        sparse: whether it has no strides: how much it holds, its shape does not tell.
     """
 
     dims: Dims
     distinct: int
     dtype: str
+    sparse: bool = False
 
     @property
     def elements(self) -> int:
@@ -111,16 +113,20 @@ class Call:
         self.lost = first < len(self.tensors) and not self.tensors[first]
         """Whether its first list of tensors is one of which the trace says nothing."""
 
-        named = [one.dtype for tensors in self.tensors for one in tensors if one.dtype]
-        main = next((dtype for dtype in named if _floats(dtype)), "")
+        typed = [one for tensors in self.tensors for one in tensors if one.dtype]
+        # One without dimensions, such as a Python number, gives way to those that have some.
+        main = next((one.dtype for one in typed if one.dims and _floats(one.dtype)), "")
         for tensors in self.tensors:
             for index, one in enumerate(tensors):
                 if not one.dtype:
                     found = main or (known or {}).get(one.dims) or around or "float32"
                     tensors[index] = replace(one, dtype=found)
         listed = (one.dtype for tensors in self.tensors for one in tensors if _floats(one.dtype))
-        self.dtype = main or next(listed, "") or (named[0] if named else around)
+        self.dtype = main or next(listed, "") or (typed[0].dtype if typed else around)
         """The type that it computes in: of its first argument of floating-point numbers, if any."""
+
+        self.sparse = any(one.sparse for tensors in self.tensors for one in tensors)
+        """Whether one of its arguments is sparse, so that shapes do not tell its work."""
 
     @cached_property
     def size(self) -> int:
@@ -190,12 +196,12 @@ def _tensors(kind: object, dims: object, strides: object) -> list[Tensor]:
 def _tensor(dtype: str, dims: object, strides: object) -> Tensor | None:
     if not isinstance(dims, list) or len(dims) > _MOST_DIMS or not all(map(_is_size, dims)):
         return None
+    sparse = strides == [] != dims
     if not isinstance(strides, list) or len(strides) != len(dims):
         strides = [1] * len(dims)
     # A dimension of size 0 makes a tensor empty, whatever its stride.
-    return Tensor(
-        tuple(dims), prod(size for size, by in zip(dims, strides, strict=True) if by != 0 or not size), dtype
-    )
+    distinct = prod(size for size, by in zip(dims, strides, strict=True) if by != 0 or not size)
+    return Tensor(tuple(dims), distinct, dtype, sparse)
 
 
 def _is_size(size: object) -> bool:

@@ -10,7 +10,7 @@
   picked ones alone.
 - A list of tensors (``cat``, ``_foreach_add_``, ``_fused_adam_``) is one argument.
 - What moves nothing (views, empty tensors, questions about a tensor) counts nothing, unless something
-  inside it does.
+  inside it does. The same holds for what is given a sparse tensor: its shape does not tell its size.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ NOTHING = _words(
     _sparse_broadcast_to _to_copy _unsafe_view _use_cudnn_ctc_loss _use_cudnn_rnn_flatten_weight _values
     _version is_complex is_floating_point is_inference is_leaf is_neg is_nonzero is_pinned is_set_to
     index take_along_dim _grad_sum_to_size
+    _sparse_coo_tensor_unsafe _sparse_coo_tensor_with_dims_and_tensors
     """
 )
 """Operators that move nothing, or of which the shapes do not tell what; what is inside them counts."""
@@ -75,6 +76,9 @@ _ARITHMETIC = _words(
     bitwise_and bitwise_or logical_and logical_or gt lt ge le eq ne remainder floor_divide fmod hypot
     """
 )
+_OF_THREE = _words("where lerp addcmul addcdiv")
+"""Arithmetic on three tensors; that of two may be given a third one, to write to."""
+
 _TRUTH = _words(
     """
     gt lt ge le eq ne isnan isinf isfinite logical_not logical_and logical_or logical_xor signbit
@@ -107,7 +111,7 @@ def moved(call: Call) -> int:
     """
     name = call.name.rpartition("::")[2]
     first = call.tensors[0] if call.tensors else []
-    if is_nothing(name) or not any(call.tensors):
+    if is_nothing(name) or call.sparse or not any(call.tensors):
         return 0
     if name in _PICKING:
         return _PICKING[name](call)
@@ -121,12 +125,18 @@ def moved(call: Call) -> int:
         return _read(call)
     size = 1 if name in _TRUTH else call.size
     if name in _ARITHMETIC:
-        return _read(call) + _together(call) * size
+        return _operands(call, name) + _together(call) * size
     return _read(call) + max(sum(one.elements for one in tensors) for tensors in call.tensors) * size
 
 
 def _read(call: Call) -> int:
     return sum(one.bytes for tensors in call.tensors for one in tensors)
+
+
+def _operands(call: Call, name: str) -> int:
+    """Bytes that arithmetic reads: of all tensors but the one that its result is written to."""
+    given = [tensors for tensors in call.tensors if tensors]
+    return sum(one.bytes for tensors in given[: 3 if name in _OF_THREE else 2] for one in tensors)
 
 
 def _bytes(call: Call, place: int) -> int:

@@ -9,12 +9,15 @@ calls of one name in one stage together go through all parameters once.
 from __future__ import annotations
 
 from collections import Counter
-from math import gcd
+from collections.abc import Mapping
+from math import gcd, prod
 
 from rnnprof.captures import Path
 from rnnprof.traces.probe.shapes import SIZES, Call, Dims
 
 _ACCUMULATE = "torch::autograd::AccumulateGrad"
+_SEVERAL = 31
+"""Tensors in a list, from which the trace has no shapes of them."""
 _PASSES = {"_fused_adam_": 7, "_fused_adamw_": 7, "_fused_adagrad_": 5, "_fused_sgd_": 3, "_foreach_zero_": 1}
 """How often the parameters' size is read or written; SGD's momentum may be none."""
 
@@ -24,12 +27,21 @@ class Updates:
 
     def __init__(self) -> None:
         self._gradients: Counter[tuple[str, Dims]] = Counter()
+        self._added: Counter[tuple[str, Dims]] = Counter()
         self._calls: Counter[tuple[Path, str, int]] = Counter()
 
-    def learn(self, call: Call) -> None:
-        """Note the size of a gradient, where a call accumulates one."""
-        if call.name == _ACCUMULATE:
-            self._gradients.update((one.dtype, one.dims) for tensors in call.tensors[:1] for one in tensors)
+    def learn(self, call: Call, above: str) -> None:
+        """Note the size of a gradient, where a call accumulates one.
+
+        Args:
+            call: the call.
+            above: name of the operator that it is in; empty where there is none.
+        """
+        found = self._gradients if call.name == _ACCUMULATE else None
+        if above == _ACCUMULATE and call.name in ("aten::add", "aten::add_"):
+            found = self._added
+        if found is not None:
+            found.update((one.dtype, one.dims) for tensors in call.tensors[:1] for one in tensors)
 
     def add(self, path: Path, call: Call) -> None:
         """Note an update of which no shapes are known."""
@@ -40,14 +52,9 @@ class Updates:
 
     def rows(self) -> list[tuple[Path, str, int, int]]:
         """What the updates move: stage, type of number, bytes and calls; each name by itself."""
-        # Where a step has several backward passes, every gradient comes as often.
-        again = gcd(*self._gradients.values()) or 1
         sizes: Counter[str] = Counter()
-        for (dtype, dims), count in self._gradients.items():
-            size = SIZES.get(dtype, 0)
-            for length in dims:
-                size *= length
-            sizes[dtype] += size * count // again
+        for (dtype, dims), count in self._once().items():
+            sizes[dtype] += SIZES.get(dtype, 0) * prod(dims) * count
         if not any(sizes.values()):
             return []
         main = max(sizes, key=lambda dtype: sizes[dtype])
@@ -55,6 +62,16 @@ class Updates:
             (path, main, passes * sum(sizes.values()), calls)
             for (path, _, passes), calls in self._calls.items()
         ]
+
+    def _once(self) -> Mapping[tuple[str, Dims], int]:
+        """The gradients of one backward pass, where a step has several."""
+        # What is added to nothing is a parameter's first gradient.
+        if first := self._gradients - self._added:
+            return first
+        again = gcd(*self._gradients.values())
+        many = self._gradients.total() // _SEVERAL
+        again = next((by for by in range(min(again, many), 1, -1) if again % by == 0), 1)
+        return {gradient: count // again for gradient, count in self._gradients.items()}
 
     def names(self) -> set[str]:
         """Names of the updates, where no gradient tells their size."""

@@ -1,8 +1,8 @@
 """Where the host waits for the device in one step, or would wait if there were one.
 
 On CUDA the truth is what torch's debug mode reports; on other accelerators, and on a CPU, it is the
-rules of `ways_to_wait`. Only the thread that runs the step is looked at: what others wait for does
-not hold it up.
+rules of `ways_to_wait`, on a CPU along with what `unnamed` finds in the trace. Only the thread that runs
+the step is looked at here: what others wait for does not hold it up.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import contextlib
 import sys
 import weakref
 from _thread import get_ident
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import Any
 
@@ -107,8 +107,7 @@ class Waits:
             )
             for (path, way, call, spot), (count, ns) in self._rows.items()
         ]
-        rows.sort(key=lambda row: (-(row.waited_ns or 0), -row.count, row.path, row.file, row.line, row.call))
-        return tuple(rows[:MOST_WAITS]), max(len(rows) - MOST_WAITS, 0)
+        return ranked(rows)
 
     # ---- what happens in the step -----------------------------------------------------------
 
@@ -122,7 +121,8 @@ class Waits:
         if self._intercept.inside:
             self._intercept.heard = True
         elif self._places is not None and (spot := self._places.spot(outside(frame))) is not None:
-            self._add(OTHER, spot.caller if spot.library else "another call", spot, None)
+            way, text = _by_library(spot, OTHER, spot.caller if spot.library else "another call")
+            self._add(way, text, spot, None)
 
     def _counted(self, call: Call, way: str, tensor: Any, result: Any, frame: FrameType, ns: int) -> None:
         if self._debugging and not self._intercept.heard and not call.explicit:
@@ -137,9 +137,7 @@ class Waits:
                 self._copied[id(result)] = weakref.ref(result)
             elif way in READS and (copied := self._copied.pop(id(tensor), None)) and copied() is tensor:
                 return
-        for file, function, key, words in LIBRARY:
-            if spot.module.startswith(file) and function in ("", spot.caller):
-                way, text = key, words
+        way, text = _by_library(spot, way, text)
         self._add(way, text, spot, None if self._device == "cpu" else ns)
 
     def _add(self, way: str, call: str, spot: Spot, ns: int | None) -> None:
@@ -149,15 +147,38 @@ class Waits:
             row[1] = (row[1] or 0) + ns
 
 
+def ranked(rows: Iterable[Wait]) -> tuple[tuple[Wait, ...], int]:
+    """Put the longest waits, and then the most frequent ones, first.
+
+    Args:
+        rows: places, in any order.
+
+    Returns:
+        At most `MOST_WAITS` of them, and the number of those beyond.
+    """
+    found = sorted(
+        rows, key=lambda row: (-(row.waited_ns or 0), -row.count, row.path, row.file, row.line, row.call)
+    )
+    return tuple(found[:MOST_WAITS]), max(len(found) - MOST_WAITS, 0)
+
+
+def _by_library(spot: Spot, way: str, text: str) -> tuple[str, str]:
+    """The way and the words of a call that torch's own code made for the program, or those given."""
+    for file, function, key, words in LIBRARY:
+        if spot.module.startswith(file) and function in ("", spot.caller):
+            way, text = key, words
+    return way, text
+
+
 def _would_wait(call: Call, spot: Spot) -> bool:
     """Whether a copy on a CPU would be one to or from a device, by the program's own line.
 
     `x.to("cpu")` says where to; `x.to(device)` does not tell where from, so it is left out.
     """
-    if call.name not in ("to", "tensor", "as_tensor"):
+    if call.name != "to":
         return True
     named = any(name in source(spot.file, spot.line) for name in ('"cpu"', "'cpu'"))
-    return not spot.library and named == (call.name == "to")
+    return named and not spot.library
 
 
 def _compiles() -> bool:

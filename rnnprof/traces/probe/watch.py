@@ -6,29 +6,35 @@ import contextlib
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
+from itertools import chain
 from pathlib import Path
 from time import perf_counter_ns
 from typing import Any
+from weakref import WeakSet
 
 from rnnprof.captures import Path as StagePath
 from rnnprof.devices import find_device
 from rnnprof.model import Json
-from rnnprof.probes import Place, Probe, ProbedStage
+from rnnprof.probes import Probe, ProbedStage
 from rnnprof.traces.events import entries
-from rnnprof.traces.labelled import Labelled
+from rnnprof.traces.kineto import taken
+from rnnprof.traces.labelled import Labelled, in_one_line
 from rnnprof.traces.labels import Labels, find
-from rnnprof.traces.probe.hush import Hush
-from rnnprof.traces.probe.memory import RESIDENT, Border, Resident, memory
+from rnnprof.traces.probe.memory import Border, Resident, memory, with_size
 from rnnprof.traces.probe.peaks import measured_peaks
-from rnnprof.traces.probe.waits import Waits
+from rnnprof.traces.probe.plain import PlainProfiler
+from rnnprof.traces.probe.unnamed import unnamed
+from rnnprof.traces.probe.waits import Waits, ranked
 from rnnprof.traces.probe.work import work
 from rnnprof.traces.ways_in import TorchGuard
 
 
 def probed_step(warmup: int, taken: Collection[int], asked: bool) -> int | None:
-    """Which step is probed: the last one of the warmup that nothing else looks into.
+    """Which step is probed: one of the warmup that nothing else looks into, the last but one if it can be.
+
+    After it one more step of the warmup runs, so that the probe has emptied no cache of a measured one.
 
     Args:
         warmup: number of steps in it.
@@ -38,40 +44,17 @@ def probed_step(warmup: int, taken: Collection[int], asked: bool) -> int | None:
     Returns:
         The step's number from 0, or None.
     """
-    steps: Iterable[int] = range(warmup - 1, -1, -1) if warmup else range(1, 1 + asked)
+    last = range(warmup - 1, warmup) if warmup else range(1, 1 + asked)
+    steps = chain(range(warmup - 2, -1, -1), last)
     return next((step for step in steps if step not in taken), None)
 
 
-class PlainProfiler:
-    """torch's profiler without its wrapper, whose start imports hundreds of modules.
+MOST_BYTES = 16_000_000
+"""The largest trace that is read: some 4,000 operators a second are, and a step has no time to lose."""
+MOST_GROWTH = 1 << 30
+"""Resident bytes that the step may add before torch's profiler is taken for the cause."""
 
-    It looks at the host alone, also where there is a device: no kernel is traced.
-
-    Args:
-        torch: the module.
-    """
-
-    def __init__(self, torch: Any) -> None:
-        self._hush = Hush(torch)
-        self._profiler = torch.autograd.profiler.profile(
-            use_kineto=True, record_shapes=True, profile_memory=self._hush.possible
-        )
-
-    def start(self) -> None:
-        """Begin."""
-        self._hush.start()
-        self._profiler.__enter__()
-
-    def stop(self) -> None:
-        """End."""
-        try:
-            self._profiler.__exit__(None, None, None)
-        finally:
-            self._hush.stop()
-
-    def export_chrome_trace(self, file: str) -> None:
-        """Write what it saw."""
-        self._profiler.export_chrome_trace(file)
+_LOOKING: WeakSet[ProbeTrace] = WeakSet()
 
 
 class ProbeTrace(Labelled):
@@ -103,6 +86,8 @@ class ProbeTrace(Labelled):
         self._resident: Resident | None = None
         self._borders: list[Border] = []
         self._begun: list[tuple[str, int]] = []
+        self._since = self._took = 0
+        _LOOKING.add(self)
 
     # ---- the step ---------------------------------------------------------------------------
 
@@ -112,7 +97,11 @@ class ProbeTrace(Labelled):
         torch = sys.modules.get("torch")
         if self._profiler is None or torch is None:
             return
-        device = find_device()
+        try:
+            device = find_device()
+        except Exception as error:  # the device itself does not work
+            self._fail(f"the device could not be found: {in_one_line(error)}")
+            return
         self._device = "cpu" if device is None else device.name
         self._borders, self._begun = [], []
         with contextlib.suppress(OSError):
@@ -120,10 +109,17 @@ class ProbeTrace(Labelled):
         self._waits = Waits(torch, self._device, self._path, perf_counter_ns)
         self._waits.start()
 
+    def begin(self) -> None:
+        """The step begins."""
+        super().begin()
+        self._since = perf_counter_ns()
+
     def enter(self, name: str) -> None:
         """A stage, or the step, is about to begin."""
         if self._resident is not None:
             self._begun.append((name, self._resident.read()))
+            if self._begun[-1][1] - self._begun[0][1] > MOST_GROWTH:
+                self.give_up("it took too much memory: too many operators")
         super().enter(name)
 
     def leave(self, name: str) -> None:
@@ -133,9 +129,11 @@ class ProbeTrace(Labelled):
 
     def end(self) -> None:
         """The step has ended."""
+        self._took = perf_counter_ns() - self._since
         super().end()
-        while self._begun:
-            self._close_border(self._begun[-1][0])
+        if self._begun:
+            # The step's own, and all in it.
+            self._close_border(self._begun[0][0])
 
     def close(self, keep: bool) -> None:
         """Stop looking."""
@@ -152,6 +150,23 @@ class ProbeTrace(Labelled):
             with self._aside():
                 self.environment = {"peaks": measured_peaks(sys.modules["torch"], self.probe.device, dtypes)}
 
+    def disown(self) -> None:
+        """In a forked child: look no more."""
+        self.look_away()
+        super().disown()
+
+    def give_up(self, why: str) -> None:
+        """Look no more at the step that is under way.
+
+        Args:
+            why: what is said of it.
+        """
+        if self._profiler is not None:
+            self._fail(why)
+            self.look_away()
+            with contextlib.suppress(Exception):
+                self._stop()
+
     def look_away(self) -> None:
         """Put back all that was changed to look."""
         if self._waits is not None:
@@ -159,6 +174,8 @@ class ProbeTrace(Labelled):
         if self._resident is not None:
             self._resident.close()
             self._resident = None
+            # Those that are open still, in a step that is cut short, will not be closed.
+            self._begun = []
 
     def _close_border(self, name: str) -> None:
         if self._resident is None or not any(name == one for one, _ in self._begun):
@@ -180,16 +197,22 @@ class ProbeTrace(Labelled):
     # ---- what it showed ---------------------------------------------------------------------
 
     def _sum_up(self, profiler: Any) -> None:
-        with tempfile.TemporaryDirectory(prefix="rnnprof-") as folder:
-            data, _ = self._export(profiler, Path(folder, "probe.json"))
         step = self._kept[-1]
+        found, more = ((), 0) if self._waits is None else self._waits.found()
+        if self._waits is not None and self._waits.failure:
+            self._fail(self._waits.failure)
+        # What was seen without the trace is worth keeping, whatever becomes of that.
+        self.probe = Probe(step, self._device, self._took, waits=found, more_waits=more)
+        with tempfile.TemporaryDirectory(prefix="rnnprof-") as folder:
+            data = taken(profiler, Path(folder, "probe.json"), self._names, MOST_BYTES)
         labels = find(entries(data), tuple(self.paths()), (step,))
         if not labels.windows:
             self._fail("the probed step is not in the trace")
             return
-        found, more = ((), 0) if self._waits is None else self._waits.found()
-        if self._waits is not None and self._waits.failure:
-            self._fail(self._waits.failure)
+        if self._device == "cpu":
+            watched = self._waits is not None and self._waits.failure is None
+            found, beyond = ranked((*found, *unnamed(data, labels, watched)))
+            more += beyond
         rows, uncounted = work(data, labels)
         # The step's own visit ends last, but began first.
         borders = sorted(self._borders, key=lambda border: len(border[0]))
@@ -205,7 +228,7 @@ class ProbeTrace(Labelled):
             work=rows,
             uncounted=uncounted,
             memory=memories,
-            places=tuple(map(_with_size, places)),
+            places=tuple(map(with_size, places)),
         )
 
 
@@ -216,18 +239,11 @@ def _stages(labels: Labels) -> tuple[ProbedStage, ...]:
     return tuple(ProbedStage(path, len(spans), sum(spans)) for path, spans in visits.items())
 
 
-def _with_size(place: Place) -> Place:
-    """The place with the size of its memory, where that can be asked for."""
-    return Place(place.name, place.begin_bytes, place.reserved_bytes, _size(place.name))
+def _before_fork() -> None:
+    """A child would hang in torch's profiler, where that runs, when it ends."""
+    for probe in list(_LOOKING):
+        probe.give_up("the program forked in that step")
 
 
-def _size(name: str) -> int | None:
-    try:
-        if name in ("cpu", RESIDENT):
-            return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        kind, _, index = name.partition(":")
-        torch = sys.modules["torch"]
-        properties = getattr(torch, "cuda" if kind == "hip" else kind).get_device_properties(int(index))
-        return int(properties.total_memory)
-    except Exception:  # what cannot be asked for is not known
-        return None
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork)

@@ -31,7 +31,7 @@ class Call:
     """A function that may wait.
 
     Args:
-        owner: what it is an attribute of, from ``torch`` on; empty for torch itself.
+        owner: what it is an attribute of, from ``torch`` on.
         name: the attribute.
         ways: the keys that its rule may give.
         rule: says whether these arguments make it wait, and which way.
@@ -46,6 +46,15 @@ class Call:
     text: str
     explicit: bool = False
 
+    def concerns(self, device: str) -> bool:
+        """Whether it can wait where the program computes on that type of device."""
+        kind = self.owner.partition(".")[0]
+        return not self.explicit or kind == device or (kind in _ANY and device != "cpu")
+
+
+_ANY = ("accelerator", "distributed")
+"""Modules whose functions wait for whatever device there is."""
+
 
 def _tensors(home: Home, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     return any(isinstance(one, home.torch.Tensor) and home.lives(one) for one in (*args, *kwargs.values()))
@@ -59,36 +68,11 @@ def _always(way: str) -> Rule:
     return lambda home, args, kwargs: way
 
 
-def _where(home: Home, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-    return "nonzero" if len(args) + len(kwargs) == 1 and _tensors(home, args, kwargs) else ""
-
-
 def _repeats(home: Home, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
     if kwargs.get("output_size") is not None:
         return ""
-    # With one tensor alone, it is the repeats.
-    repeats = kwargs.get("repeats", args[1] if len(args) > 1 else args[0] if args else None)
+    repeats = kwargs.get("repeats", args[1] if len(args) > 1 else None)
     return "repeats" if isinstance(repeats, home.torch.Tensor) and home.lives(repeats) else ""
-
-
-def _one_hot(home: Home, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-    classes = kwargs.get("num_classes", args[1] if len(args) > 1 else -1)
-    return "one_hot" if classes == -1 and _tensors(home, args, kwargs) else ""
-
-
-def _index(home: Home, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-    """A mask becomes the list of its places; a tensor of one number is read."""
-    if len(args) < 2 or not home.lives(args[0]):
-        return ""
-    torch, found = home.torch, ""
-    for one in args[1] if isinstance(args[1], tuple) else (args[1],):
-        kind = type(one[0]) if isinstance(one, list) and one else getattr(one, "dtype", None)
-        if kind in (bool, torch.bool, torch.uint8) or str(kind) == "bool":
-            found = "mask"
-        elif isinstance(one, torch.Tensor) and not one.dim() and not one.is_floating_point() and not found:
-            found = "index" if home.lives(one) else ""
-    # A mask with a number to put there is filled in place (``masked_fill``).
-    return "" if found == "mask" and len(args) > 2 and not isinstance(args[2], torch.Tensor) else found
 
 
 def _cpu(home: Home, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
@@ -109,16 +93,6 @@ def _copy(home: Home, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
     if home.device == "cpu" or not isinstance(source, home.torch.Tensor):
         return ""
     return _crosses(home, source, args[0].device.type, args[:1] + args[2:], kwargs)
-
-
-def _tensor(home: Home, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-    data = args[0] if args else kwargs.get("data")
-    target = _target(home, (kwargs.get("device"),))
-    if target != home.device:
-        return ""
-    if isinstance(data, home.torch.Tensor):
-        return "tensor" if data.device.type == "cpu" != home.device else ""
-    return "tensor"
 
 
 def _crosses(home: Home, tensor: Any, target: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
@@ -153,16 +127,9 @@ def _method(name: str, way: str, text: str = "") -> Call:
     return Call("Tensor", name, (way,), _on_device(way), text or f"Tensor.{name}")
 
 
-def _function(owner: str, name: str, way: str) -> Call:
-    return Call(owner, name, (way,), _on_device(way), ".".join(("torch", *filter(None, (owner, name)))))
-
-
 def _explicit(owner: str, name: str, way: str = "synchronize") -> Call:
     return Call(owner, name, (way,), _always(way), f"torch.{owner}.{name}", explicit=True)
 
-
-INDEXING = ("__getitem__", "__setitem__")
-"""Methods that are set on a class with care; see `slots`."""
 
 CALLS: tuple[Call, ...] = (
     _method("item", "item"),
@@ -174,51 +141,41 @@ CALLS: tuple[Call, ...] = (
     _method("__index__", "number", "Tensor as an index"),
     _method("__bool__", "condition", "bool(Tensor)"),
     _method("is_nonzero", "condition"),
-    _function("", "is_nonzero", "condition"),
     _method("__repr__", "print", "repr(Tensor)"),
     _method("__format__", "print", "format(Tensor)"),
-    _method("nonzero", "nonzero"),
-    _method("argwhere", "nonzero"),
-    _function("", "nonzero", "nonzero"),
-    _function("", "argwhere", "nonzero"),
-    Call("", "where", ("nonzero",), _where, "torch.where"),
+    *(_method(name, "nonzero") for name in ("nonzero", "argwhere")),
     _method("masked_select", "mask"),
-    _function("", "masked_select", "mask"),
-    Call("Tensor", "__getitem__", ("mask", "index"), _index, "Tensor[...]"),
-    Call("Tensor", "__setitem__", ("mask", "index"), _index, "Tensor[...] = ..."),
     *(_method(name, "unique") for name in ("unique", "unique_consecutive")),
-    *(_function("", name, "unique") for name in ("unique", "unique_consecutive")),
     _method("bincount", "bincount"),
-    _function("", "bincount", "bincount"),
     Call("Tensor", "repeat_interleave", ("repeats",), _repeats, "Tensor.repeat_interleave"),
-    Call("", "repeat_interleave", ("repeats",), _repeats, "torch.repeat_interleave"),
-    Call("nn.functional", "one_hot", ("one_hot",), _one_hot, "torch.nn.functional.one_hot"),
     *(_method(name, "equal") for name in ("equal", "allclose")),
-    *(_function("", name, "equal") for name in ("equal", "allclose")),
     _method("__contains__", "equal", "... in Tensor"),
-    *(_function("linalg", name, "linalg") for name in ("inv", "cholesky", "solve", "lu_factor")),
     _method("inverse", "linalg"),
-    _function("", "inverse", "linalg"),
     Call("Tensor", "cpu", ("cpu",), _cpu, "Tensor.cpu"),
     Call("Tensor", "to", ("cpu", "upload"), _to, "Tensor.to"),
     Call("Tensor", "cuda", ("upload",), _upload, "Tensor.cuda"),
     Call("Tensor", "xpu", ("upload",), _upload, "Tensor.xpu"),
     Call("Tensor", "copy_", ("cpu", "upload"), _copy, "Tensor.copy_"),
-    Call("", "tensor", ("tensor",), _tensor, "torch.tensor"),
-    Call("", "as_tensor", ("tensor",), _tensor, "torch.as_tensor"),
-    Call("", "save", ("save",), _always("save"), "torch.save"),
     *(_explicit(name, "synchronize") for name in ("cuda", "xpu", "mps", "accelerator")),
     *(_explicit(f"{name}.{kind}", "synchronize") for name in ("cuda", "xpu") for kind in ("Stream", "Event")),
     _explicit("mps.event.Event", "synchronize"),
     _explicit("distributed", "barrier", "barrier"),
 )
-"""All that are watched; what a torch does not have is left out."""
+"""All that are watched; what a torch does not have is left out.
+
+Methods of tensors, and what is there only to wait. Functions of torch's modules are not among them:
+torch and programs keep those, in tables and by name (``torch.utils._device``, TorchScript, ``pickle``).
+Nor is indexing: Python fills type slots of a class for good when ``__getitem__`` or ``__setitem__``
+is set on it (``resolve_slotdups`` in CPython's ``Objects/typeobject.c``), and a tensor would be a
+sequence to C from then on. CUDA reports both by itself, and `unnamed` has them from a trace.
+"""
 
 LIBRARY: tuple[tuple[str, str, str, str], ...] = (
     ("nn/utils/clip_grad.py", "", "clip", "clip_grad_norm_(error_if_nonfinite=True)"),
     ("amp/grad_scaler.py", "_maybe_opt_step", "scaler", "GradScaler.step"),
     ("nn/modules/transformer.py", "_detect_is_causal_mask", "causal", "TransformerEncoder"),
     ("distributions/", "", "validate", "torch.distributions"),
+    ("storage.py", "cpu", "save", "torch.save"),
 )
 """Calls that torch's own Python code makes for the program: beginning of the file's name, function
 (any if empty), key of the way, and what the program wrote."""

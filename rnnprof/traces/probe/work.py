@@ -7,8 +7,9 @@ used where they have nothing to count. The bytes of an operator are those of the
 its own where its own arguments say more: :mod:`rnnprof.traces.probe.traffic` has their rules.
 
 What runs twice, as with checkpointing, counts twice. What torch does not write down as an operator
-is not here: kernels that ``torch.compile`` made, a CUDA graph that is replayed, and the shapes in a
-list of more than 30 tensors (:mod:`rnnprof.traces.probe.updates` is for those of optimizers).
+is not here: kernels that ``torch.compile`` made, a CUDA graph that is replayed, the dimension that
+``torch.vmap`` goes over, and the shapes in a list of more than 30 tensors
+(:mod:`rnnprof.traces.probe.updates` is for those of optimizers).
 """
 
 from __future__ import annotations
@@ -138,7 +139,7 @@ class _Walk:
             # Half of all operators are views: what they are given need not be known.
             args = None if is_nothing(entry.name) else self._events[entry.order].get("args")
             call = Call(entry.name, args, self._known, above.call.dtype if above is not None else "")
-            self._learn(call)
+            self._learn(call, above.call.name if above is not None else "")
             if above is not None and above.call.name == entry.name:
                 above.again = True
             around.append(_Open(entry.end, call, self._labels.at(entry.start)))
@@ -146,9 +147,9 @@ class _Walk:
             while around:
                 self._close(around)
 
-    def _learn(self, call: Call) -> None:
+    def _learn(self, call: Call, above: str) -> None:
         """Note the types of shapes, for the lists of tensors that have none."""
-        self.updates.learn(call)
+        self.updates.learn(call, above)
         for tensors in call.tensors:
             if len(tensors) == 1 and tensors[0].dims and not tensors[0].dtype.startswith("int"):
                 self._known[tensors[0].dims] = tensors[0].dtype

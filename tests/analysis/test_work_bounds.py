@@ -9,7 +9,7 @@ import pytest
 
 from rnnprof.analysis.bounds import Evidence, verdict
 
-EVIDENCE = Evidence(share=0.3, compute=0.1, memory=0.2, idle=None, launch="", peaks=True)
+EVIDENCE = Evidence(share=0.3, compute=0.1, memory=0.2, idle=None, launch="", lacking="")
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,8 @@ EVIDENCE = Evidence(share=0.3, compute=0.1, memory=0.2, idle=None, launch="", pe
         ({"idle": 0.6, "launch": "x", "compute": 0.9}, "launch", "the device is idle for 60.0 % of the time"),
         ({"launch": "x"}, "launch", "the device waits for the host: x"),
         ({"launch": "x", "memory": 0.6}, "bandwidth", "60.0 % of the memory bandwidth"),
-        ({"compute": None, "memory": None, "peaks": False}, "", "the device's peaks are not known"),
+        ({"compute": None, "lacking": "its peak is not known"}, "", "its peak is not known"),
+        ({"compute": None, "memory": 0.6, "lacking": "x"}, "bandwidth", "60.0 % of the memory bandwidth"),
     ],
 )
 def test_verdicts(changed: dict[str, Any], word: str, reason: str) -> None:

@@ -1,0 +1,1 @@
+"""Sweeps: every combination of a grid of arguments as a run of its own, in a process of its own."""
