@@ -134,7 +134,7 @@ class Probe:
         stages: parents before their children; the first one is the step itself.
         waits: where the host waits.
         more_waits: places beyond `MOST_WAITS`.
-        work: what the operators compute.
+        work: what the operators compute; empty where torch's profiler was not asked for.
         uncounted: operators that compute, but for which there is no formula, by name.
         memory: what each stage does to each memory.
         places: these memories.

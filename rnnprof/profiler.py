@@ -42,9 +42,9 @@ class profile:
         cprofile: whether cProfile counts Python's functions during the whole run, which slows it.
         trace: what torch.profiler watches: True for three steps after the warmup, a number of
             steps, steps' numbers, or a `Tracing`. See `trace_steps`.
-        probe: whether one step of the warmup is looked at closely: where the host waits, what
-            is computed, what memory it takes. By default in a run that is saved. ``"peaks"`` measures
-            as well, at the end, what the device can do at most, which takes a second.
+        probe: whether one step of the warmup is looked at closely. By default, in a run that is saved,
+            for where the host waits; True also, with torch's profiler, for what is computed and what
+            memory it takes; ``"peaks"`` measures at the end what the device can do at most, as well.
 
     Raises:
         UsageError: if an argument makes no sense, or the clock needs an accelerator and there

@@ -181,6 +181,8 @@ def _check_part(args: argparse.Namespace, form: str, result: Breakdown) -> None:
         )
     if args.only in PROBE and result.probe is None:
         raise UsageError(f"{args.file}: the run has no {args.only}: record it without --no-probe")
+    if args.only == "work" and result.probe is not None and not result.probe.work.step.operators:
+        raise UsageError(f"{args.file}: the run has no operations: record it with --probe")
 
 
 def _render(result: Breakdown, form: str, only: str, width: int, color: bool, ascii_only: bool) -> str:

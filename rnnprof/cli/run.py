@@ -93,9 +93,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ):
         parser.add_argument(f"--{name}", action="store_true", help=f"trace {what} as well")
     parser.add_argument(
+        "--probe",
+        action="store_true",
+        help="look at one step with torch's profiler as well: operations and memory of each stage",
+    )
+    parser.add_argument(
         "--no-probe",
         action="store_true",
-        help="look closely into no step: no list of waits, no operations, no memory",
+        help="look closely into no step: no list of the places at which the host waits",
     )
     parser.add_argument(
         "--measure-peaks",
@@ -140,8 +145,8 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--depth {args.depth}: give a number from 0 to {DEEPEST}")
     if args.max_steps is not None and args.max_steps < 1:
         raise UsageError(f"--max-steps {args.max_steps}: give 1 or more")
-    if args.no_probe and args.measure_peaks:
-        raise UsageError("--measure-peaks is for what the probe finds: leave out --no-probe")
+    if args.no_probe and (args.probe or args.measure_peaks):
+        raise UsageError("--no-probe leaves out what --probe and --measure-peaks are for: give one of them")
     target = _target(args)
     rules = own_rules(target.path.parent, args.rule)
     if args.explain:
@@ -186,7 +191,7 @@ def _measured(target: Target, rules: tuple[Rule, ...], args: argparse.Namespace)
         control_every=args.control_every,
         cprofile=args.cprofile,
         trace=_tracing(args),
-        probe="peaks" if args.measure_peaks else not args.no_probe,
+        probe="peaks" if args.measure_peaks else False if args.no_probe else args.probe or None,
     )
 
     def tell(outcome: Outcome) -> None:

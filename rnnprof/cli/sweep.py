@@ -168,7 +168,7 @@ def _plan(args: argparse.Namespace) -> Plan:
     own_rules(found.path.parent, args.rule)
     options = [] if args.clock is None else ["--clock", args.clock]
     options += [word for rule in args.rule for word in ("--rule", rule)]
-    options += ["--no-probe"] * args.no_probe
+    options.append("--no-probe" if args.no_probe else "--probe")
     metrics(args.metric)
     plan = make_plan(
         target,

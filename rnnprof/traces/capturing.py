@@ -43,8 +43,8 @@ class Capturing:
         schedule: which steps are watched is added to it.
         cprofile: whether cProfile counts the functions of the whole run.
         trace: what torch.profiler watches; see `options.tracing`.
-        probe: whether one step of the warmup is looked at closely; None where there is a run file;
-            ``"peaks"`` to measure in the end what the device can do at most, as well.
+        probe: whether one step of the warmup is looked at closely; None to do so without a profiler,
+            where there is a run file; ``"peaks"`` to measure in the end what the device can do at most.
 
     Raises:
         UsageError: if an argument makes no sense, or there is no run file to write traces beside.
@@ -102,7 +102,7 @@ class Capturing:
 
         step = probed_step(schedule.warmup, schedule.chosen, bool(asked))
         if step is not None:
-            self._probe = ProbeTrace(self._guard, self._aside, asked == PEAKS)
+            self._probe = ProbeTrace(self._guard, self._aside, bool(asked), asked == PEAKS)
             schedule.chosen[step] = self._probe.kind
 
     def _torch_trace(self, options: Tracing) -> TorchTrace:

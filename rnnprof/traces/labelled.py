@@ -104,8 +104,7 @@ class Labelled:
 
     def end(self) -> None:
         """Close the step's label, and those left open in it."""
-        while self._opened:
-            self._close_last()
+        self._close_labels()
 
     def close(self, keep: bool) -> None:
         """Note whether the step counts; one that does not gives its number to the next."""
@@ -141,6 +140,10 @@ class Labelled:
                 torch.autograd._enable_record_function(False)
             else:
                 profiler.stop()
+
+    def _close_labels(self) -> None:
+        while self._opened:
+            self._close_last()
 
     def _close_last(self) -> str:
         name, label = self._opened.pop()
@@ -182,7 +185,7 @@ class Labelled:
 
     def _stop(self) -> Any:
         profiler, self._profiler = self._profiler, None
-        self.end()
+        self._close_labels()
         if profiler is not None:
             with quiet():
                 profiler.stop()

@@ -92,6 +92,34 @@ def test_a_run_that_is_not_saved_is_probed_only_where_that_is_asked_for() -> Non
         assert (None if prof.run.probe is None else prof.run.probe.step) == step
 
 
+def test_what_needs_no_profiler_is_there_by_default(tmp_path: Path) -> None:
+    with rnnprof.profile(tmp_path / "run.json", control_every=0) as prof:
+        for _ in range(6):
+            with prof.step():
+                with prof.stage("forward"):
+                    loss = torch.ones(3).sum()
+                with prof.stage("log"):
+                    loss.item()
+                    assert not torch.autograd._profiler_enabled()
+                with prof.stage("log"):
+                    float(loss)
+    probe = probe_of(prof.run)
+    assert [(stage.path, stage.calls) for stage in probe.stages] == [
+        ((), 1),
+        (("forward",), 1),
+        (("log",), 2),
+    ]
+    assert [(wait.path, wait.way) for wait in probe.waits] == [(("log",), "item"), (("log",), "number")]
+    assert (probe.work, probe.uncounted) == ((), ())
+    if Path("/proc/self/statm").exists():
+        assert [(one.path, one.place) for one in probe.memory] == [
+            ((), "resident"),
+            (("forward",), "resident"),
+            (("log",), "resident"),
+        ]
+    assert rnnprof.load(tmp_path / "run.json").probe == probe
+
+
 def test_memory_of_a_step() -> None:
     with rnnprof.profile(None, probe=True) as prof:
         loop(prof, 8, size=256)
@@ -186,7 +214,8 @@ def test_a_program_that_profiles_itself() -> None:
     with torch.profiler.profile() as own, rnnprof.profile(None, probe=True) as prof:
         loop(prof, 8)
     assert {one.key: one.count for one in own.key_averages()}["aten::tanh"] == 8
-    assert prof.run.probe is None
+    # What needs no profiler is there all the same.
+    assert (probe_of(prof.run).work, bool(probe_of(prof.run).stages)) == ((), True)
     (note,) = prof.run.notes
     assert note["code"] == "probe_failed"
     assert "the program runs a profiler of torch itself" in note["message"]
@@ -198,7 +227,8 @@ def test_a_program_that_begins_to_profile_itself_in_the_probed_step() -> None:
             torch.tanh(torch.ones(3))
         loop(prof, 2)
     assert [one.count for one in own.key_averages() if one.key == "aten::tanh"] == [1]
-    assert prof.run.probe is None
+    # What needs no profiler is there all the same.
+    assert (probe_of(prof.run).work, bool(probe_of(prof.run).stages)) == ((), True)
     assert [note["code"] for note in prof.run.notes] == ["probe_failed"]
 
 

@@ -121,13 +121,31 @@ def memory(
                 None,
             )
         )
-    resident = list(borders)
-    for path, found in _by_path(resident):
-        growth = sum(after - before for _, before, after in found)
-        rows.append(Memory(path, RESIDENT, found[0][1] - (began or 0), growth, None, None))
-    if resident:
-        places.append(Place(RESIDENT, began, None, None))
-    return tuple(rows), tuple(places)
+    resident, where = resident_memory(borders, began)
+    return (*rows, *resident), (*places, *where)
+
+
+def resident_memory(
+    borders: Iterable[Border], began: int | None
+) -> tuple[tuple[Memory, ...], tuple[Place, ...]]:
+    """Sum up what each stage does to the process's resident memory.
+
+    Args:
+        borders: visits with the resident memory at both ends, in bytes; the step's own included.
+        began: resident memory when the step began, in bytes; None where it is not known.
+    """
+    rows = tuple(
+        Memory(
+            path,
+            RESIDENT,
+            found[0][1] - (began or 0),
+            sum(end - begin for _, begin, end in found),
+            None,
+            None,
+        )
+        for path, found in _by_path(borders)
+    )
+    return tuple(rows), (Place(RESIDENT, began, None, None),) if rows else ()
 
 
 def _changes(data: Json, begin: int, end: int) -> dict[str, list[_Change]]:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import tempfile
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from time import perf_counter_ns
 from typing import Any
-from weakref import WeakSet
 
 from rnnprof.captures import Path as StagePath
 from rnnprof.devices import find_device
@@ -21,8 +20,8 @@ from rnnprof.probes import Probe, ProbedStage
 from rnnprof.traces.events import entries
 from rnnprof.traces.kineto import taken
 from rnnprof.traces.labelled import Labelled, in_one_line
-from rnnprof.traces.labels import Labels, find
-from rnnprof.traces.probe.memory import Border, Resident, memory, with_size
+from rnnprof.traces.labels import find
+from rnnprof.traces.probe.memory import Border, Resident, memory, resident_memory, with_size
 from rnnprof.traces.probe.peaks import measured_peaks
 from rnnprof.traces.probe.plain import PlainProfiler
 from rnnprof.traces.probe.unnamed import unnamed
@@ -54,15 +53,18 @@ MOST_BYTES = 16_000_000
 MOST_GROWTH = 1 << 30
 """Resident bytes that the step may add before torch's profiler is taken for the cause."""
 
-_LOOKING: WeakSet[ProbeTrace] = WeakSet()
-
 
 class ProbeTrace(Labelled):
     """Looks closely into one step; a `recorder.watched.Watcher`.
 
+    Where the host waits, and the resident memory, are seen without a profiler. The rest takes torch's,
+    which leaves a thread behind, and with that a forked child that ends as programs do may hang: so
+    that is only for who asks for it.
+
     Args:
         guard: what keeps its profiler apart from those of the program's.
         aside: gives the context manager in which its own work is done.
+        whole: whether torch's profiler is used, for operations and allocations.
         peaks: whether it measures, when the run has ended, what the device can do at most.
     """
 
@@ -72,6 +74,7 @@ class ProbeTrace(Labelled):
         self,
         guard: TorchGuard,
         aside: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
+        whole: bool = False,
         peaks: bool = False,
     ) -> None:
         super().__init__(PlainProfiler, guard, aside)
@@ -79,23 +82,25 @@ class ProbeTrace(Labelled):
         self.environment: Json = {}
         """What was measured of the machine, as part of the run's environment."""
 
-        self._peaks = peaks
         self.done = False
+        self._whole, self._peaks = whole, peaks
         self._device = "cpu"
         self._waits: Waits | None = None
         self._resident: Resident | None = None
         self._borders: list[Border] = []
-        self._begun: list[tuple[str, int]] = []
-        self._since = self._took = 0
-        _LOOKING.add(self)
+        # Of the open stages, the step first: name, resident memory and time when they began.
+        self._begun: list[tuple[str, int, int]] = []
+        self._visits: dict[StagePath, list[int]] = {}
 
     # ---- the step ---------------------------------------------------------------------------
 
     def open(self, step: int) -> None:
         """Begin to look."""
-        super().open(step)
+        if self._whole:
+            super().open(step)
+        self.watching, self.begun, self._step = True, True, step
         torch = sys.modules.get("torch")
-        if self._profiler is None or torch is None:
+        if torch is None:
             return
         try:
             device = find_device()
@@ -103,23 +108,21 @@ class ProbeTrace(Labelled):
             self._fail(f"the device could not be found: {in_one_line(error)}")
             return
         self._device = "cpu" if device is None else device.name
-        self._borders, self._begun = [], []
+        self._borders, self._begun, self._visits = [], [], {}
         with contextlib.suppress(OSError):
             self._resident = Resident()
         self._waits = Waits(torch, self._device, self._path, perf_counter_ns)
         self._waits.start()
 
-    def begin(self) -> None:
-        """The step begins."""
-        super().begin()
-        self._since = perf_counter_ns()
-
     def enter(self, name: str) -> None:
         """A stage, or the step, is about to begin."""
-        if self._resident is not None:
-            self._begun.append((name, self._resident.read()))
-            if self._begun[-1][1] - self._begun[0][1] > MOST_GROWTH:
-                self.give_up("it took too much memory: too many operators")
+        resident = self._resident.read() if self._resident is not None else 0
+        self._begun.append((name, resident, perf_counter_ns()))
+        self._visits.setdefault(self._path(), [])
+        if resident - self._begun[0][1] > MOST_GROWTH:
+            self._fail("the step took too much memory under torch's profiler: too many operators")
+            with contextlib.suppress(Exception):
+                self._stop()
         super().enter(name)
 
     def leave(self, name: str) -> None:
@@ -129,7 +132,6 @@ class ProbeTrace(Labelled):
 
     def end(self) -> None:
         """The step has ended."""
-        self._took = perf_counter_ns() - self._since
         super().end()
         if self._begun:
             # The step's own, and all in it.
@@ -139,7 +141,7 @@ class ProbeTrace(Labelled):
         """Stop looking."""
         self.look_away()
         super().close(keep)
-        self.done = self.done or bool(self._kept)
+        self.done = self.done or (keep and self._waits is not None)
 
     def stop(self) -> None:
         """Nothing is watched any more."""
@@ -155,18 +157,6 @@ class ProbeTrace(Labelled):
         self.look_away()
         super().disown()
 
-    def give_up(self, why: str) -> None:
-        """Look no more at the step that is under way.
-
-        Args:
-            why: what is said of it.
-        """
-        if self._profiler is not None:
-            self._fail(why)
-            self.look_away()
-            with contextlib.suppress(Exception):
-                self._stop()
-
     def look_away(self) -> None:
         """Put back all that was changed to look."""
         if self._waits is not None:
@@ -174,55 +164,70 @@ class ProbeTrace(Labelled):
         if self._resident is not None:
             self._resident.close()
             self._resident = None
-            # Those that are open still, in a step that is cut short, will not be closed.
-            self._begun = []
+        # Those that are open still, in a step that is cut short, will not be closed.
+        self._begun = []
 
     def _close_border(self, name: str) -> None:
-        if self._resident is None or not any(name == one for one, _ in self._begun):
+        if not any(name == one for one, *_ in self._begun):
             return
-        now, ended = self._resident.read(), ""
+        now, resident = perf_counter_ns(), self._resident.read() if self._resident is not None else 0
+        ended = ""
         while ended != name:
-            path = self._names_of(self._begun)
-            ended, before = self._begun.pop()
-            self._borders.append((path, before, now))
+            path = self._path()
+            ended, before, since = self._begun.pop()
+            self._visits[path].append(now - since)
+            if self._resident is not None:
+                self._borders.append((path, before, resident))
 
     def _path(self) -> StagePath:
-        return self._names_of(self._opened)
-
-    @staticmethod
-    def _names_of(opened: list[tuple[str, Any]]) -> StagePath:
         # The first one is the step's.
-        return tuple(name for name, _ in opened[1:])
+        return tuple(name for name, *_ in self._begun[1:])
 
     # ---- what it showed ---------------------------------------------------------------------
 
+    def _finish(self) -> None:
+        if self.done and self.probe is None and self._waits is not None:
+            found, more = self._waits.found()
+            if self._waits.failure:
+                self._fail(self._waits.failure)
+            stages = [ProbedStage(path, len(spans), sum(spans)) for path, spans in self._visits.items()]
+            memories, places = resident_memory(*self._resident_borders())
+            self.probe = Probe(
+                step=self._step,
+                device=self._device,
+                total_ns=stages[0].total_ns,
+                stages=tuple(stages),
+                waits=found,
+                more_waits=more,
+                memory=memories,
+                places=tuple(map(with_size, places)),
+            )
+        super()._finish()
+
+    def _resident_borders(self) -> tuple[list[Border], int | None]:
+        # The step's own visit ends last, but began first.
+        borders = sorted(self._borders, key=lambda border: len(border[0]))
+        return borders, borders[0][1] if borders else None
+
     def _sum_up(self, profiler: Any) -> None:
-        step = self._kept[-1]
-        found, more = ((), 0) if self._waits is None else self._waits.found()
-        if self._waits is not None and self._waits.failure:
-            self._fail(self._waits.failure)
-        # What was seen without the trace is worth keeping, whatever becomes of that.
-        self.probe = Probe(step, self._device, self._took, waits=found, more_waits=more)
+        """Add what needs a trace; what was seen without it stays, whatever becomes of that."""
+        if self.probe is None:
+            return
         with tempfile.TemporaryDirectory(prefix="rnnprof-") as folder:
             data = taken(profiler, Path(folder, "probe.json"), self._names, MOST_BYTES)
-        labels = find(entries(data), tuple(self.paths()), (step,))
+        labels = find(entries(data), tuple(self.paths()), (self.probe.step,))
         if not labels.windows:
             self._fail("the probed step is not in the trace")
             return
+        found, more = self.probe.waits, self.probe.more_waits
         if self._device == "cpu":
             watched = self._waits is not None and self._waits.failure is None
             found, beyond = ranked((*found, *unnamed(data, labels, watched)))
             more += beyond
         rows, uncounted = work(data, labels)
-        # The step's own visit ends last, but began first.
-        borders = sorted(self._borders, key=lambda border: len(border[0]))
-        began = borders[0][1] if borders else None
-        memories, places = memory(data, labels, borders, began)
-        self.probe = Probe(
-            step=step,
-            device=self._device,
-            total_ns=labels.windows[0][1] - labels.windows[0][0],
-            stages=_stages(labels),
+        memories, places = memory(data, labels, *self._resident_borders())
+        self.probe = replace(
+            self.probe,
             waits=found,
             more_waits=more,
             work=rows,
@@ -230,20 +235,3 @@ class ProbeTrace(Labelled):
             memory=memories,
             places=tuple(map(with_size, places)),
         )
-
-
-def _stages(labels: Labels) -> tuple[ProbedStage, ...]:
-    visits: dict[StagePath, list[int]] = {}
-    for one in labels.entries:
-        visits.setdefault(labels.paths[one.order], []).append(one.end - one.start)
-    return tuple(ProbedStage(path, len(spans), sum(spans)) for path, spans in visits.items())
-
-
-def _before_fork() -> None:
-    """A child would hang in torch's profiler, where that runs, when it ends."""
-    for probe in list(_LOOKING):
-        probe.give_up("the program forked in that step")
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork)
