@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import select
 import signal
 import subprocess
@@ -92,7 +93,7 @@ def test_every_combination_and_a_report(folder: Path) -> None:
     assert lines[3].startswith("4 of 4: size=")
     assert " left" not in lines[3]
     assert got.stdout.startswith("Sweep of train.py --epochs 2\n4 runs, 4 done")
-    assert "\nsize      time per step" in got.stdout
+    assert re.search("^size +time per step", got.stdout, re.MULTILINE)
     plan = load_plan(folder / "sweep")
     assert sorted(map(sorted, plan.order)) == [[0, 1], [0, 1]]
     run = runfile.load(folder / "sweep" / "0002-1.run.json")

@@ -114,7 +114,7 @@ def test_steps_chosen_while_the_loop_runs(tmp_path: Path) -> None:
 
 
 def test_the_stage_totals_agree_with_the_breakdown(tmp_path: Path) -> None:
-    """Within 5 %, over several windows, so that one that was interrupted hardly counts."""
+    """Within 10 %, over several windows, so that one that was interrupted hardly counts."""
     file = tmp_path / "run.json"
     with rnnprof.profile(file, warmup=2) as prof:
         for _ in range(5):
@@ -125,7 +125,7 @@ def test_the_stage_totals_agree_with_the_breakdown(tmp_path: Path) -> None:
     marks = dict(walk(run.lanes[1].steps["trace"].stages))
     for path in (("forward",), ("forward", "rnn"), ("backward",), ("update",)):
         traced = sum(stage.total_ns for one in run.traces for stage in one.stages if stage.path == path)
-        assert traced == pytest.approx(marks[path].series.total_ns, rel=0.05)
+        assert traced == pytest.approx(marks[path].series.total_ns, rel=0.1)
 
 
 def test_the_whole_step_agrees_too(tmp_path: Path) -> None:
