@@ -23,7 +23,7 @@ from rnnprof.cli.report import (
 )
 from rnnprof.errors import UsageError
 from rnnprof.renderers.table.model import NARROWEST
-from rnnprof.units import signed
+from rnnprof.units import signed, visible
 
 FAILED = 1
 """The exit code of ``--fail-if-slower`` for a step that is slower by that much."""
@@ -100,6 +100,7 @@ def run(args: argparse.Namespace) -> int:
     ):
         raise UsageError(f"-o {args.output} would overwrite a run: give another name")
     drawn = form in FLOWCHARTS
+    _once(before, after)
     found = compare(before, after, args.force, args.lane)
     if args.output is not None:
         text = _draw(after[0], found, form) if drawn else _render(found, form, args, WIDTH, False)
@@ -120,6 +121,15 @@ def _sides(args: argparse.Namespace) -> tuple[list[Path], list[Path]]:
             "BEFORE... --to AFTER..."
         )
     return args.files[:1], args.files[1:]
+
+
+def _once(before: list[Path], after: list[Path]) -> None:
+    """A run that counted twice would make the sides look surer than they are."""
+    seen: set[Path] = set()
+    for file in (*before, *after):
+        if file.resolve() in seen:
+            raise UsageError(f"{visible(str(file))} is given twice: a run counts once")
+        seen.add(file.resolve())
 
 
 def _share(text: str) -> float:

@@ -180,7 +180,10 @@ def _check_part(args: argparse.Namespace, form: str, result: Breakdown) -> None:
             "which is right on a CPU"
         )
     if args.only in PROBE and result.probe is None:
-        raise UsageError(f"{args.file}: the run has no {args.only}: record it without --no-probe")
+        raise UsageError(
+            f"{args.file}: the run has no {args.only}: no step was looked at closely (that takes a step of "
+            "the warmup, in the thread that opened the profile, and no --no-probe)"
+        )
     if args.only == "work" and result.probe is not None and not result.probe.work.step.operators:
         raise UsageError(f"{args.file}: the run has no operations: record it with --probe")
 

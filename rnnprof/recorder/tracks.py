@@ -158,7 +158,8 @@ class LaneTrack(Track):
             raise UsageError(f"lane {name!r}: names that begin with {THREAD!r} are those of threads")
         if state is self.lane or any(state is around[0] for around in self._around):
             raise NestingError(f"lane {name!r} was entered while it is open already")
-        if self.recorder.captures is not None and not self.beside and self.lane.step.root is None:
+        steps = [self.lane.step, *(around[0].step for around in self._around)]
+        if self.recorder.captures and not self.beside and all(step.root is None for step in steps):
             self.recorder.captures.lane_begins(self)
         self.recorder.settle()
         now = self.recorder.now()

@@ -64,6 +64,10 @@ def factors(words: Sequence[str], repeat: int = 1) -> tuple[Factor, ...]:
             levels = _levels(word, values)
             given: list[tuple[str, ...]] = [(f"{option}={level}",) for level in levels]
         elif left and not left[0].startswith("-"):
+            if re.match(r"[A-Za-z_]\w*=", left[0]):
+                raise UsageError(
+                    f"--grid {word} {left[0]!r}: two factors, or one? write {word}=... or put it last"
+                )
             levels = _levels(word, left.pop(0))
             given = [(option, level) for level in levels]
         else:

@@ -23,7 +23,7 @@ def probe_notes(probe: ProbeTrace | None, ended: bool) -> Iterable[Json]:
     if probe is None:
         return
     failure = probe.failure
-    if failure is None and ended and probe.begun and not probe.done:
+    if failure is None and ended and probe.begun and probe.probe is None:
         failure = "the step that was to be looked at did not end well"
     if failure is not None:
         yield {"code": "probe_failed", "message": failure}

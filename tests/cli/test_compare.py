@@ -165,3 +165,9 @@ def test_comparing_never_loads_torch(form: str, rich: bool, pair: list[str]) -> 
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == f"False False {rich}\n"
+
+
+def test_a_run_counts_once(pair: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert failure(["compare", "a.json", "./a.json"], capsys) == "a.json is given twice: a run counts once"
+    words = ["compare", "a.json", "--to", "b.json", "b.json"]
+    assert failure(words, capsys) == "b.json is given twice: a run counts once"

@@ -56,3 +56,9 @@ def test_the_last_separator_parts_the_words() -> None:
         split(["a.py", "--b=1"])
     with pytest.raises(UsageError, match="nothing follows it"):
         split(["a.py", "--grid"])
+
+
+def test_a_switch_before_a_factor_without_dashes_is_two_things() -> None:
+    with pytest.raises(UsageError, match="--grid --tied 'n=1,2': two factors, or one"):
+        factors(["--tied", "n=1,2"])
+    assert [factor.name for factor in factors(["n=1,2", "--tied"])] == ["n", "tied"]

@@ -279,3 +279,12 @@ def test_no_warning_is_shown_meanwhile() -> None:
         assert warnings.filters == before
         warn()
     assert len(shown) == 1
+
+
+def test_lanes_inside_the_probed_step_do_not_end_it() -> None:
+    with one_step() as prof, prof.step():
+        with prof.lane("evaluate"), prof.lane("deep"):
+            work()
+        work()
+    assert prof.run.probe is not None
+    assert not prof.run.notes

@@ -19,7 +19,10 @@ LEGEND = (
     "of all stages together; effect: the change over the step before; part: over the step's change."
 )
 CUT_MARK = "*"
-CUT_LEGEND = "*: visits longer than twice the median are counted as that long, which shows more."
+CUT_LEGEND = (
+    "*: visits longer than twice the median are counted as that long, which shows more; effect and part "
+    "count them in full."
+)
 
 NAMED = 4
 """Files of a side that are named."""
