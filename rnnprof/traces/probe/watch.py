@@ -109,10 +109,11 @@ class ProbeTrace(Labelled):
             return
         self._device = "cpu" if device is None else device.name
         self._borders, self._begun, self._visits = [], [], {}
-        with contextlib.suppress(OSError):
-            self._resident = Resident()
-        self._waits = Waits(torch, self._device, self._path, perf_counter_ns)
-        self._waits.start()
+        with self._aside():
+            with contextlib.suppress(OSError):
+                self._resident = Resident()
+            self._waits = Waits(torch, self._device, self._path, perf_counter_ns)
+            self._waits.start()
 
     def enter(self, name: str) -> None:
         """A stage, or the step, is about to begin."""
