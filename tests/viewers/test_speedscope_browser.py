@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -102,13 +103,15 @@ def test_spans_that_overlap_are_made_to_nest(tmp_path: Path) -> None:
     assert only["endValue"] == 30000
 
 
-def table_of(browser: Any) -> str:
-    """The view that is text; the flame chart is a canvas."""
+def table_of(browser: Any, names: Iterable[str]) -> str:
+    """The view that is text, once it has these names; the flame chart is a canvas."""
     browser.driver.execute_script(
         "Array.from(document.querySelectorAll('div')).filter("
         "div => div.textContent.endsWith('Sandwich') && div.children.length < 2).pop().click()"
     )
-    browser.wait("document.querySelectorAll('table tr').length > 3")
+    # Its rows come after the table, when the browser has laid that out.
+    for name in names:
+        browser.wait(f"document.body.innerText.includes({json.dumps(name)})")
     return str(browser.text())
 
 
@@ -119,7 +122,7 @@ def test_speedscope_shows_the_stages_without_a_network(trace: Path, browser: Any
         browser.open(viewer.url)
         browser.wait("document.body.innerText.includes('Sandwich')")
         assert trace.name in browser.text()
-        table = table_of(browser)
+        table = table_of(browser, STAGES)
         for name in STAGES:
             # One row for all five visits.
             assert table.count(name) == 1
@@ -132,8 +135,9 @@ def test_speedscope_shows_the_stages_of_a_run(traced_run: Path, browser: Any) ->
     with contextlib.closing(speedscope.serve(choose(traced_run, "speedscope", "steps").file)) as viewer:
         browser.open(viewer.url)
         browser.wait("document.body.innerText.includes('Sandwich')")
-        table = table_of(browser)
-        for name in ("step", "forward", "backward", "aten::lstm"):
+        names = ("step", "forward", "backward", "aten::lstm")
+        table = table_of(browser, names)
+        for name in names:
             assert f"{name}\n" in table
         assert browser.asked_elsewhere() == []
 
