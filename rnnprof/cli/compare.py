@@ -16,6 +16,7 @@ from rnnprof.cli.report import (
     TABLES,
     WIDTH,
     can_print,
+    form_of,
     need_stdout,
     say,
     shows_color,
@@ -90,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
     """
     before, after = _sides(args)
     allowed = None if args.fail_if_slower is None else _share(args.fail_if_slower)
-    form = args.format or _form_of(args.output)
+    form = args.format or form_of(args.output, ENDINGS)
     if args.width is not None and args.width < NARROWEST:
         raise UsageError(f"--width {args.width} is too narrow: give {NARROWEST} or more")
     if args.output is None:
@@ -184,11 +185,3 @@ def _draw(after: Path, found: Comparison, form: str) -> str:
     from rnnprof.renderers import flowchart
 
     return flowchart.render_difference(breakdown(runfile.load(after)), found, form)
-
-
-def _form_of(output: Path | None) -> str:
-    if output is None:
-        return "text"
-    if output.suffix.lower() in ENDINGS:
-        return ENDINGS[output.suffix.lower()]
-    raise UsageError(f"-o {output}: give --format, or one of the endings {' '.join(ENDINGS)}")

@@ -6,6 +6,7 @@ import argparse
 import os
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TextIO
 
@@ -84,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
         RnnprofError: the run cannot be read or holds no time, the report cannot be written, or the
             options make no sense.
     """
-    form = args.format or _form_of(args.output)
+    form = args.format or form_of(args.output, ENDINGS)
     if args.width is not None and args.width < NARROWEST:
         raise UsageError(f"--width {args.width} is too narrow: give {NARROWEST} or more")
     if args.output is None:
@@ -207,12 +208,21 @@ def _render(result: Breakdown, form: str, only: str, width: int, color: bool, as
     return table.text(result, width, color, ascii_only, only)
 
 
-def _form_of(output: Path | None) -> str:
+def form_of(output: Path | None, endings: Mapping[str, str]) -> str:
+    """The format that a file's name asks for.
+
+    Args:
+        output: the file, or None for stdout, which gets text.
+        endings: the formats by their files' endings.
+
+    Raises:
+        UsageError: the name has no such ending.
+    """
     if output is None:
         return "text"
-    if output.suffix.lower() in ENDINGS:
-        return ENDINGS[output.suffix.lower()]
-    raise UsageError(f"-o {output}: give --format, or one of the endings {' '.join(ENDINGS)}")
+    if output.suffix.lower() in endings:
+        return endings[output.suffix.lower()]
+    raise UsageError(f"-o {output}: give --format, or one of the endings {' '.join(endings)}")
 
 
 def _same_file(run: Path, output: Path) -> bool:

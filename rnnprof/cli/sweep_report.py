@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnprof import runfile
-from rnnprof.cli.report import WIDTH, can_print, need_stdout, say, shows_color, width_of
+from rnnprof.cli.report import WIDTH, can_print, form_of, need_stdout, say, shows_color, width_of
 from rnnprof.errors import RunFileError, UsageError
 from rnnprof.renderers.table.model import NARROWEST
 
@@ -58,7 +58,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--steps-per-epoch", metavar="FORMULA", help="in place of that of the sweep")
     parser.add_argument("--metric", action="append", metavar="NAME=REGEX", help="in place of the sweep's")
     args = parser.parse_args(words)
-    form = args.format or _form_of(args.output)
+    form = args.format or form_of(args.output, ENDINGS)
     if args.width is not None and args.width < NARROWEST:
         raise UsageError(f"--width {args.width} is too narrow: give {NARROWEST} or more")
     if args.lines is not None and form != "svg":
@@ -183,11 +183,3 @@ def _render(
     from rnnprof.renderers.table import as_text
 
     return as_text.lay_out(blocks, width, color, ascii_only)
-
-
-def _form_of(output: Path | None) -> str:
-    if output is None:
-        return "text"
-    if output.suffix.lower() in ENDINGS:
-        return ENDINGS[output.suffix.lower()]
-    raise UsageError(f"-o {output}: give --format, or one of the endings {' '.join(ENDINGS)}")

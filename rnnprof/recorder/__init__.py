@@ -221,7 +221,7 @@ class Recorder:
             clock=self.timing.asked,
             schedule=dict(self.schedule.as_numbers()),
             lanes=lanes,
-            environment={**self._environment, **captured.environment},
+            environment=self._environment,
             notes=(*notes(self), *captured.notes),
             rank=int(self._environment.get("rank", 0)),
             world_size=int(self._environment.get("world_size", 1)),

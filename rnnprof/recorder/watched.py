@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from _thread import get_ident
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from rnnprof.captures import Functions, Trace
@@ -28,7 +28,6 @@ class Captured:
     functions: Functions | None = None
     notes: tuple[Json, ...] = ()
     probe: Probe | None = None
-    environment: Json = field(default_factory=dict)
 
 
 MOST_STEPS = 1000

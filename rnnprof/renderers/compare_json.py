@@ -22,9 +22,9 @@ nanoseconds in one step. What is not known is null. `rnnprof.analysis.compared` 
 from __future__ import annotations
 
 import dataclasses
-import json
 
 from rnnprof.analysis.compared import Comparison
+from rnnprof.renderers import as_json
 
 
 def render(comparison: Comparison) -> str:
@@ -36,4 +36,4 @@ def render(comparison: Comparison) -> str:
     Returns:
         One indented object in ASCII, with a newline at its end.
     """
-    return json.dumps(dataclasses.asdict(comparison), indent=2, allow_nan=False) + "\n"
+    return as_json.text(dataclasses.asdict(comparison))

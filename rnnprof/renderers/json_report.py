@@ -49,11 +49,10 @@ Intervals are ``[low, high]`` at 95 %. Shares are fractions. What is not known i
 from __future__ import annotations
 
 import dataclasses
-import json
-import math
 from typing import Any
 
 from rnnprof.analysis.result import Breakdown, LaneRow, StageRow
+from rnnprof.renderers import as_json
 
 CAPTURES = ("functions", "traces", "agreement", "clocks", "probe")
 """Keys that are there only where there is something."""
@@ -76,7 +75,7 @@ def render(breakdown: Breakdown) -> str:
             content[key] = _known(content[key])
         else:
             del content[key]
-    return json.dumps(_finite(content), indent=2, allow_nan=False) + "\n"
+    return as_json.text(content)
 
 
 def _row(row: StageRow | LaneRow) -> dict[str, Any]:
@@ -96,12 +95,3 @@ def _known(value: Any) -> Any:
             for key, part in value.items()
         }
     return [_known(part) for part in value] if isinstance(value, (list, tuple)) else value
-
-
-def _finite(value: Any) -> Any:
-    """The same value with null for the numbers that JSON does not have."""
-    if isinstance(value, dict):
-        return {str(key): _finite(part) for key, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

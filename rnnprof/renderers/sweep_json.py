@@ -7,11 +7,9 @@ The keys are the fields of `rnnprof.analysis.swept.SweepReport` and of what it h
 from __future__ import annotations
 
 import dataclasses
-import json
-import math
-from typing import Any
 
 from rnnprof.analysis.swept import SweepReport
+from rnnprof.renderers import as_json
 
 
 def render(report: SweepReport) -> str:
@@ -28,12 +26,4 @@ def render(report: SweepReport) -> str:
     for row, combination in zip(content["combinations"], report.combinations, strict=True):
         row["status"] = combination.status
         row["levels"] = dict(zip(report.factors, combination.levels, strict=True))
-    return json.dumps(_finite(content), indent=2, allow_nan=False) + "\n"
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _finite(part) for key, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return as_json.text(content)

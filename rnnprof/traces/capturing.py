@@ -206,8 +206,7 @@ class Capturing:
             if self._lost:
                 notes.append({"code": "cprofile_lost", "message": self._lost})
         traces = () if self._torch is None else tuple(self._torch.traces)
-        probe = () if self._probe is None else (self._probe.probe, self._probe.environment)
-        return Captured(traces, functions, tuple(notes), *probe)
+        return Captured(traces, functions, tuple(notes), None if self._probe is None else self._probe.probe)
 
     # ---- at the end -------------------------------------------------------------------------
 
@@ -227,6 +226,7 @@ class Capturing:
                 self._torch.stop()
             if self._probe is not None:
                 self._probe.stop()
+                track.recorder.remark(peaks=self._probe.peaks)
             if self._functions is not None and self._files is not None:
                 try:
                     self._functions.save(self._files.functions, self._files.loop_functions)

@@ -6,12 +6,10 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Any
 
 from rnnprof.captures import Path as StagePath
-from rnnprof.model import Json
-from rnnprof.traces.kineto import cheapest_label, exported, quiet
+from rnnprof.traces.kineto import cheapest_label, quiet
 from rnnprof.traces.ways_in import TorchGuard
 
 MARK = "rnnprof/"
@@ -200,10 +198,6 @@ class Labelled:
                 self._sum_up(profiler)
         except Exception as error:
             self._fail(f"the trace could not be written: {in_one_line(error)}")
-
-    def _export(self, profiler: Any, file: Path) -> tuple[Json, int]:
-        """Write the trace with the labels under their own names; return it and its size in bytes."""
-        return exported(profiler, file, self._names)
 
     def _fail(self, why: str) -> None:
         self.failure = self.failure or why

@@ -11,6 +11,7 @@ from typing import Any
 from rnnprof.captures import Trace
 from rnnprof.traces import events, for_tensorboard, operators
 from rnnprof.traces.files import Files
+from rnnprof.traces.kineto import exported
 from rnnprof.traces.labelled import Labelled
 from rnnprof.traces.options import Tracing
 from rnnprof.traces.ways_in import TorchGuard
@@ -53,7 +54,7 @@ class TorchTrace(Labelled):
     def _sum_up(self, profiler: Any) -> None:
         self._files.folder.mkdir(exist_ok=True)
         raw = self._files.steps(self._kept[0], self._kept[-1])
-        data, size = self._export(profiler, raw)
+        data, size = exported(profiler, raw, self._names)
         paths, steps = tuple(self.paths()), tuple(self._kept)
         found = operators.summarise(data, paths, steps)
         fit = for_tensorboard.fit(data, paths, steps)

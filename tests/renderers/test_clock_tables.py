@@ -5,11 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
+from golden_files import same_as_golden
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
@@ -20,7 +19,6 @@ from rnnprof.renderers import json_report, table
 from tests.clocked_run import A, clocked_language_model, clocked_run, steps_at, trace_at
 from tests.run_builder import runs, word_language_model
 
-GOLDEN = Path(__file__).parent / "golden"
 RESULT = breakdown(clocked_language_model())
 UNTRACED = breakdown(clocked_language_model(traces=()))
 EVIL = "\x1b[2J[red]a|b`c`\n<script>alert(1)</script>\u202egnp.exe & *x*"
@@ -35,10 +33,7 @@ OUTPUTS: dict[str, Callable[[], str]] = {
 
 @pytest.mark.parametrize("name", OUTPUTS)
 def test_the_whole_output(name: str) -> None:
-    text = OUTPUTS[name]()
-    if os.environ.get("RNNPROF_UPDATE_GOLDEN"):
-        (GOLDEN / name).write_text(text, encoding="utf-8")
-    assert text == (GOLDEN / name).read_text(encoding="utf-8")
+    same_as_golden(name, OUTPUTS[name]())
 
 
 def heading(width: int) -> list[str]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from flow_cases import needs
+from golden_files import same_as_golden
 from rich.cells import cell_len
 
 from rnnprof.analysis.breakdown import breakdown
@@ -23,7 +23,6 @@ from rnnprof.renderers.table import as_csv, as_markdown, as_text
 from rnnprof.renderers.table.compare_tables import blocks, raw
 from tests.compared_runs import AFTER, EVIL, FOUND, hostile, lonely
 
-GOLDEN = Path(__file__).parent / "golden"
 DIVIDED = breakdown(AFTER)
 OUTPUTS: dict[str, Callable[[], str]] = {
     "compare.txt": lambda: as_text.lay_out(blocks(FOUND)),
@@ -40,10 +39,7 @@ OUTPUTS: dict[str, Callable[[], str]] = {
 
 @pytest.mark.parametrize("name", OUTPUTS)
 def test_the_whole_output(name: str) -> None:
-    text = OUTPUTS[name]()
-    if os.environ.get("RNNPROF_UPDATE_GOLDEN"):
-        (GOLDEN / name).write_text(text, encoding="utf-8")
-    assert text == (GOLDEN / name).read_text(encoding="utf-8")
+    same_as_golden(name, OUTPUTS[name]())
 
 
 def heading(width: int) -> list[str]:

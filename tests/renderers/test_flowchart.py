@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import xml.etree.ElementTree as ET
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from flow_cases import CASES, HOSTILE, L, S, breakdown, needs
+from golden_files import same_as_golden
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,7 +21,6 @@ from rnnprof.renderers.flowchart.graph import groups, leaves
 from rnnprof.renderers.flowchart.text import printable
 from rnnprof.renderers.flowchart.theme import STOPS, contrast, heat, ink
 
-GOLDEN = Path(__file__).parent / "golden"
 ENDINGS = {"svg": "svg", "dot": "dot", "tikz": "tex", "mermaid": "mmd"}
 EVERY = [(name, syntax) for name in CASES for syntax in SYNTAXES]
 NAMES = st.text(max_size=30) | st.sampled_from(HOSTILE)
@@ -30,11 +29,7 @@ NAMES = st.text(max_size=30) | st.sampled_from(HOSTILE)
 @pytest.mark.parametrize("syntax", SYNTAXES)
 @pytest.mark.parametrize("name", ["lm"])
 def test_the_example_is_drawn_as_before(name: str, syntax: str) -> None:
-    path = GOLDEN / f"flow_{name}.{ENDINGS[syntax]}"
-    text = render(CASES[name](), syntax)
-    if os.environ.get("RNNPROF_UPDATE_GOLDEN") == "1":
-        path.write_text(text, encoding="utf-8")
-    assert text == path.read_text(encoding="utf-8")
+    same_as_golden(f"flow_{name}.{ENDINGS[syntax]}", render(CASES[name](), syntax))
 
 
 def test_an_unknown_syntax_is_named_with_those_that_exist() -> None:

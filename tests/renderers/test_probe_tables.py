@@ -5,12 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from golden_files import same_as_golden
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
@@ -24,7 +23,6 @@ from tests.probe_builder import wait_of
 from tests.probed_run import probe_of, probed_language_model, probed_on_device
 from tests.run_builder import lane_of, run_of, runs, word_language_model
 
-GOLDEN = Path(__file__).parent / "golden"
 CPU, DEVICE = breakdown(probed_language_model()), breakdown(probed_on_device(trace=True))
 PARTS = ("waits", "work", "memory")
 EVIL = "\x1b[2J[red]a|b`c`\n<script>alert(1)</script>\u202egnp.exe & *x*"
@@ -43,10 +41,7 @@ OUTPUTS: dict[str, Callable[[], str]] = {
 
 @pytest.mark.parametrize("name", OUTPUTS)
 def test_the_whole_output(name: str) -> None:
-    text = OUTPUTS[name]()
-    if os.environ.get("RNNPROF_UPDATE_GOLDEN"):
-        (GOLDEN / name).write_text(text, encoding="utf-8")
-    assert text == (GOLDEN / name).read_text(encoding="utf-8")
+    same_as_golden(name, OUTPUTS[name]())
 
 
 def test_a_short_report_holds_the_essence() -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from golden_files import same_as_golden
 
 from rnnprof.analysis.plotted import plot
 from rnnprof.analysis.sweeping import sweep_report
@@ -26,7 +27,6 @@ from rnnprof.renderers.table import as_csv, as_latex, as_markdown, as_text, swee
 from rnnprof.sweepmodel import TIMEOUT
 from tests.sweep_folder import BPTT, MODEL, factor, failure, outcome, plan_of, run_at
 
-GOLDEN = Path(__file__).parent / "golden"
 EVIL = "\x1b[2J[red]a|b`c`\n<script>alert(1)</script>\u202egnp.exe & *x* \\input{/etc/passwd} %$#_{}~^"
 
 
@@ -71,10 +71,7 @@ OUTPUTS: dict[str, Callable[[SweepReport], str]] = {
 
 @pytest.mark.parametrize("name", [name for name in OUTPUTS if not name.endswith("json")])
 def test_the_whole_output(name: str) -> None:
-    text = OUTPUTS[name](REPORT)
-    if os.environ.get("RNNPROF_UPDATE_GOLDEN"):
-        (GOLDEN / name).write_text(text, encoding="utf-8")
-    assert text == (GOLDEN / name).read_text(encoding="utf-8")
+    same_as_golden(name, OUTPUTS[name](REPORT))
 
 
 @pytest.mark.parametrize("name", OUTPUTS)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import re
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
+from golden_files import same_as_golden
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
@@ -20,7 +19,6 @@ from rnnprof.model import Run
 from rnnprof.renderers import json_report, table
 from tests.run_builder import lane_of, run_of, runs, steps_of, word_language_model
 
-GOLDEN = Path(__file__).parent / "golden"
 FORMATS = {
     "table.txt": table.text,
     "table.md": table.markdown,
@@ -36,17 +34,11 @@ SLOW = settings(
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_the_whole_output(name: str) -> None:
-    text = FORMATS[name](breakdown(word_language_model()))
-    if os.environ.get("RNNPROF_UPDATE_GOLDEN"):
-        (GOLDEN / name).write_text(text, encoding="utf-8")
-    assert text == (GOLDEN / name).read_text(encoding="utf-8")
+    same_as_golden(name, FORMATS[name](breakdown(word_language_model())))
 
 
 def test_the_whole_text_by_run() -> None:
-    text = table.text(breakdown(word_language_model(), "run"))
-    if os.environ.get("RNNPROF_UPDATE_GOLDEN"):
-        (GOLDEN / "table_by_run.txt").write_text(text, encoding="utf-8")
-    assert text == (GOLDEN / "table_by_run.txt").read_text(encoding="utf-8")
+    same_as_golden("table_by_run.txt", table.text(breakdown(word_language_model(), "run")))
 
 
 @SLOW

@@ -5,12 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from golden_files import same_as_golden
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
@@ -24,7 +23,6 @@ from tests.capture_builder import trace_of
 from tests.run_builder import WORD_STAGES, lane_of, run_of, runs, word_language_model
 from tests.traced_run import traced_language_model
 
-GOLDEN = Path(__file__).parent / "golden"
 CPU, DEVICE = breakdown(traced_language_model()), breakdown(traced_language_model(device=True))
 EVIL = "\x1b[2J[red]a|b`c`\n<script>alert(1)</script>\u202egnp.exe & *x*"
 SLOW = settings(
@@ -43,10 +41,7 @@ OUTPUTS: dict[str, Callable[[], str]] = {
 
 @pytest.mark.parametrize("name", OUTPUTS)
 def test_the_whole_output(name: str) -> None:
-    text = OUTPUTS[name]()
-    if os.environ.get("RNNPROF_UPDATE_GOLDEN"):
-        (GOLDEN / name).write_text(text, encoding="utf-8")
-    assert text == (GOLDEN / name).read_text(encoding="utf-8")
+    same_as_golden(name, OUTPUTS[name]())
 
 
 def test_the_functions_of_the_loop() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from marked_loop import loop
 
 import rnnprof
 from rnnprof.errors import UsageError
@@ -20,23 +21,6 @@ from rnnprof.traces.probe.hush import Hush, _level
 from rnnprof.traces.probe.peaks import measured_peaks
 
 STAGES = [(), ("forward",), ("forward", "rnn"), ("backward",), ("update",)]
-
-
-def loop(prof: Any, steps: int, size: int = 24) -> torch.Tensor:
-    torch.manual_seed(1)
-    weights = torch.randn(size, size, requires_grad=True)
-    for _ in range(steps):
-        with prof.step(tokens=10):
-            with prof.stage("forward"):
-                with rnnprof.stage("rnn"):
-                    hidden = torch.tanh(weights @ weights)
-                loss = (hidden @ weights).sum()
-            with prof.stage("backward"):
-                loss.backward()
-            with prof.stage("update"), torch.no_grad():
-                weights -= 0.01 * weights.grad
-                weights.grad = None
-    return weights.detach()
 
 
 def kinds(run: Run) -> dict[str, int]:

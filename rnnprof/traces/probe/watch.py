@@ -1,4 +1,4 @@
-"""One step of the warmup under a profiler that counts no time: shapes, memory, and waits."""
+"""One step of the warmup, looked at closely: where the host waits, what is computed, what memory it takes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def probed_step(warmup: int, taken: Collection[int], asked: bool) -> int | None:
 
 
 MOST_BYTES = 16_000_000
-"""The largest trace that is read: some 4,000 operators a second are, and a step has no time to lose."""
+"""The largest trace that is read: that of some 4,000 operators."""
 MOST_GROWTH = 1 << 30
 """Resident bytes that the step may add before torch's profiler is taken for the cause."""
 
@@ -79,11 +79,11 @@ class ProbeTrace(Labelled):
     ) -> None:
         super().__init__(PlainProfiler, guard, aside)
         self.probe: Probe | None = None
-        self.environment: Json = {}
-        """What was measured of the machine, as part of the run's environment."""
+        self.peaks: Json | None = None
+        """What the device can do at most; None where it was not measured."""
 
         self.done = False
-        self._whole, self._peaks = whole, peaks
+        self._whole, self._measure = whole, peaks
         self._device = "cpu"
         self._waits: Waits | None = None
         self._resident: Resident | None = None
@@ -148,10 +148,10 @@ class ProbeTrace(Labelled):
         """Nothing is watched any more."""
         self.look_away()
         super().stop()
-        if self._peaks and self.probe is not None and not self.environment:
+        if self._measure and self.probe is not None and self.peaks is None:
             dtypes = sorted({one.dtype for one in self.probe.work if one.flops})
             with self._aside():
-                self.environment = {"peaks": measured_peaks(sys.modules["torch"], self.probe.device, dtypes)}
+                self.peaks = measured_peaks(sys.modules["torch"], self.probe.device, dtypes)
 
     def disown(self) -> None:
         """In a forked child: look no more."""
