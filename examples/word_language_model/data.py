@@ -35,14 +35,19 @@ def reader(source: str) -> Callable[[], Corpus]:
     """Check what can be checked without reading the text, so that a mistake is told at once.
 
     Args:
-        source: ``"topics"``, ``"zipf:VOCABULARY:TOKENS"``, or a folder with ``train.txt``,
-            ``valid.txt`` and ``test.txt``.
+        source: ``"topics"``, ``"topics:TOKENS"``, ``"zipf:VOCABULARY:TOKENS"``, or a folder with
+            ``train.txt``, ``valid.txt`` and ``test.txt``.
 
     Returns:
         A function without arguments that reads the corpus.
     """
     if source == "topics":
         return topics
+    if source.startswith("topics:"):
+        most = source.removeprefix("topics:")
+        if not re.fullmatch(r"\d+", most) or not int(most):
+            raise SystemExit(f"--data {source}: write a positive number, for example topics:40000")
+        return lambda: topics(int(most))
     if source == "zipf" or source.startswith("zipf:"):
         numbers = re.fullmatch(r"zipf:(\d+):(\d+)", source)
         if numbers is None or not int(numbers[1]) or not int(numbers[2]):
@@ -83,11 +88,14 @@ def folder(root: Path) -> Corpus:
     return number(parts)
 
 
-def topics() -> Corpus:
+def topics(most: int | None = None) -> Corpus:
     """Read the text that Python's ``help()`` shows: about 110,000 words, on every machine.
 
     Of every ten blocks of 50 lines, eight go to train, one to valid and one to test. Rare words
     are kept. The text differs a little between versions of Python.
+
+    Args:
+        most: the text ends with the line that makes so many tokens, all parts together; None for all.
 
     Returns:
         The corpus, with ``<eos>`` after every line that is not empty.
@@ -100,9 +108,14 @@ def topics() -> Corpus:
         ) from None
     lines = [line for name in sorted(text) for line in text[name].splitlines() if line.strip()]
     parts: list[list[list[str]]] = [[], [], []]
+    tokens = 0
     for i, line in enumerate(lines):
+        if most is not None and tokens >= most:
+            break
         block = i // 50 % 10
-        parts[max(block - 7, 0)].append(re.findall(r"\w+|[^\w\s]", line))
+        words = re.findall(r"\w+|[^\w\s]", line)
+        parts[max(block - 7, 0)].append(words)
+        tokens += len(words) + 1
     return number(parts)
 
 

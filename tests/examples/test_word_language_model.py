@@ -317,6 +317,19 @@ def test_folder_counts_words_and_line_ends(program: SimpleNamespace, tmp_path: P
     assert corpus.vocabulary == 8
 
 
+def test_a_part_of_topics_is_its_beginning(program: SimpleNamespace) -> None:
+    whole, part = program.data.topics(), program.data.reader("topics:40000")()
+    # The line that makes them is whole.
+    assert 40_000 <= len(part.train) + len(part.valid) + len(part.test) < 40_100
+    assert part.train.tolist() == whole.train[: len(part.train)].tolist()
+
+
+@pytest.mark.parametrize("source", ["topics:", "topics:0", "topics:many", "topics:-3"])
+def test_a_part_of_topics_needs_a_size(program: SimpleNamespace, source: str) -> None:
+    with pytest.raises(SystemExit, match="write a positive number"):
+        program.data.reader(source)
+
+
 def test_topics_are_deterministic_and_keep_rare_words(program: SimpleNamespace) -> None:
     one, two = program.data.topics(), program.data.topics()
     assert all(torch.equal(a, b) for a, b in zip(one[:3], two[:3], strict=True))
