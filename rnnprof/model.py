@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rnnprof import frames
 from rnnprof.captures import Functions, Trace
 from rnnprof.probes import Probe
+from rnnprof.vitals import Vitals
 
 if TYPE_CHECKING:
     import pandas
@@ -149,6 +150,7 @@ class Run:
         traces: windows of steps that torch.profiler watched, in their order.
         functions: what cProfile saw; None where it was not asked for.
         probe: what one step of the warmup showed; None where none was looked at.
+        vitals: the process around the steps; None where it was not looked at.
     """
 
     created: str
@@ -164,6 +166,7 @@ class Run:
     traces: tuple[Trace, ...] = ()
     functions: Functions | None = None
     probe: Probe | None = None
+    vitals: Vitals | None = None
 
     def lane(self, name: str) -> Lane | None:
         """The lane of that name, or None."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-Path = tuple[str, ...]
-"""Names of stages, outermost first; empty for the time in the step but in no stage."""
+from rnnprof.anatomy import Anatomy
+from rnnprof.captures import Path as Path
 
 MOST_WAITS = 100
 """Places that are kept; those beyond are counted in `Probe.more_waits`."""
@@ -138,6 +138,7 @@ class Probe:
         uncounted: operators that compute, but for which there is no formula, by name.
         memory: what each stage does to each memory.
         places: these memories.
+        anatomy: how the step is built; None where that was not looked at.
     """
 
     step: int
@@ -150,3 +151,4 @@ class Probe:
     uncounted: tuple[str, ...] = ()
     memory: tuple[Memory, ...] = ()
     places: tuple[Place, ...] = ()
+    anatomy: Anatomy | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from rnnprof.analysis.advice.advised import Advice
 from rnnprof.analysis.agreement import Agreement
 from rnnprof.analysis.captured import FunctionReport, TraceReport
 from rnnprof.analysis.clocked import ClockReport
@@ -187,6 +188,7 @@ class Breakdown:
         agreement: whether the traces tell the same as the stage marks, or None without both.
         clocks: what each clock says, side by side, or None where no device was timed.
         probe: what one step of the warmup showed, or None where none was looked at.
+        advice: what to change; None where the run was not examined (see `analysis.advice.advise`).
     """
 
     by: str
@@ -206,3 +208,4 @@ class Breakdown:
     agreement: Agreement | None = None
     clocks: ClockReport | None = None
     probe: ProbeReport | None = None
+    advice: Advice | None = None

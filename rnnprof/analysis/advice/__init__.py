@@ -1,0 +1,1 @@
+"""What to change: checks of a run, each with its evidence; see `advise`."""

@@ -1,0 +1,16 @@
+"""To be written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rnnprof.analysis.advice.advised import Finding
+from rnnprof.analysis.advice.case import Abstain, Case
+
+
+def input(case: Case) -> Iterable[Finding]:
+    raise Abstain("Not yet.")
+
+
+def workers(case: Case) -> Iterable[Finding]:
+    raise Abstain("Not yet.")
