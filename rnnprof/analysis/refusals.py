@@ -20,10 +20,16 @@ def impossible(before: Sequence[Measured], after: Sequence[Measured]) -> str:
     """Why there is nothing to compare; empty where there is something."""
     for run in (*before, *after):
         if not run.kind:
-            return f"{units.visible(run.name)} has no steps, or not in that lane"
+            return f"{units.visible(run.name)} has {_lanes(run)}"
         if not run.steps.series.total_ns:
             return f"the steps of {units.visible(run.name)} took no time"
     return ""
+
+
+def _lanes(run: Measured) -> str:
+    """The lanes whose steps could be compared instead."""
+    names = [units.visible(name) for name in run.divided.steps]
+    return f"no steps in that lane, but in {', '.join(names)} (give --lane)" if names else "no steps"
 
 
 def reasons(before: Sequence[Measured], after: Sequence[Measured]) -> list[str]:

@@ -33,6 +33,9 @@ WORDS = {
 }
 """What of a run's environment is compared, and what to call it."""
 
+OUTPUT = ("-o", "--output")
+"""Options of `rnnprof run` that say where the run is saved."""
+
 MOST = 3
 """Values of one side that are named."""
 NAMES = 8
@@ -61,7 +64,7 @@ def unlike(
         one, other = (_values(of(run) for run in side) for side in (before, after))
         return None if one == other else Unlike(what, one, other)
 
-    found = [each(word, _asked(key)) for key, word in WORDS.items()]
+    found = [each(word, _command if key == "command" else _asked(key)) for key, word in WORDS.items()]
     variables = sorted({name for run in (*before, *after) for name in _variables(run)})
     found += [each(name, _variable(name)) for name in variables]
     found += [
@@ -79,6 +82,22 @@ def unlike(
 
 def _asked(key: str) -> Callable[[Measured], str]:
     return lambda run: _text(run.run.environment.get(key))
+
+
+def _command(run: Measured) -> str:
+    """The command line, but for where `rnnprof run` was to save the run: no two runs share that."""
+    words = run.run.environment.get("command")
+    if not isinstance(words, list) or words[:2] != ["rnnprof", "run"]:
+        return _text(words)
+    kept, rest = words[:2], [str(word) for word in words[2:]]
+    while rest and rest[0].startswith("-") and rest[0] != "-m":
+        if rest[0] in OUTPUT:
+            del rest[:2]
+        elif rest[0].startswith(("-o", "--output=")):
+            del rest[0]
+        else:
+            break
+    return _text([*kept, *rest])
 
 
 def _variable(name: str) -> Callable[[Measured], str]:

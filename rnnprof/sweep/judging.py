@@ -41,7 +41,7 @@ def judge(finish: Finish, trial: Trial, folder: Path, timeout_s: float | None) -
         status, words = TIMEOUT, f"it took more than {timeout_s:g} s"
     elif finish.code == -signal.SIGKILL:
         status = MEMORY if _no_memory(lines) else KILLED
-        words = f"killed by SIGKILL, as systems do that run out of memory{': ' * bool(words)}{words}"
+        words = f"SIGKILL, as systems do that run out of memory{': ' * bool(words)}{words}"
     elif finish.code < 0:
         status, words = KILLED, f"{_signal(-finish.code)}{': ' * bool(words)}{words}"
     elif finish.code != 0:
@@ -93,6 +93,6 @@ def _no_memory(lines: list[str]) -> bool:
 
 def _signal(number: int) -> str:
     try:
-        return f"killed by {signal.Signals(number).name}"
+        return signal.Signals(number).name
     except ValueError:
-        return f"killed by signal {number}"
+        return f"signal {number}"

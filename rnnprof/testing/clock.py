@@ -10,12 +10,15 @@ class FakeClock:
 
     Args:
         start: its first reading, in nanoseconds.
+
+    Raises:
+        UsageError: if that is negative or not whole.
     """
 
     name = "fake"
 
     def __init__(self, start: int = 0) -> None:
-        self._now = start
+        self._now = whole(start, "a clock starts at")
 
     def now(self) -> int:
         """The reading, in nanoseconds."""

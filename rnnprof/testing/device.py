@@ -28,7 +28,7 @@ class FakeDevice:
             about 500).
 
     Raises:
-        UsageError: if a number makes no sense.
+        UsageError: if a number makes no sense, or the clock is another one.
     """
 
     name = "fake"
@@ -42,6 +42,8 @@ class FakeDevice:
         devices: int = 1,
         resolution_ns: int = 1,
     ) -> None:
+        if not isinstance(clock, FakeClock):
+            raise UsageError(f"a simulated device runs on a FakeClock, not on {clock!r}")
         for what, number in (("queue", queue), ("devices", devices), ("resolution_ns", resolution_ns)):
             if number is not None and (not isinstance(number, int) or number < 1):
                 raise UsageError(f"{what} is a whole number, 1 or more, not {number!r}")

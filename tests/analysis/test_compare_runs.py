@@ -184,7 +184,7 @@ def test_files_and_runs_are_the_same(tmp_path: Path) -> None:
 def test_another_lane() -> None:
     a, b = word_language_model(seed=1), word_language_model(seed=2)
     assert compare(a, b, lane="evaluate").before.steps == (40,)
-    with pytest.raises(UsageError, match="has no steps, or not in that lane"):
+    with pytest.raises(UsageError, match="has no steps in that lane, but in train, evaluate"):
         compare(a, b, lane="setup")
 
 
@@ -214,6 +214,21 @@ def test_what_else_differs() -> None:
     )
     assert any(
         words.startswith("The steps hold different numbers of tokens.") for words in found.step.sentences
+    )
+
+
+def run_as(*options: str) -> Run:
+    return plain(environment={"command": ["rnnprof", "run", *options, "main.py", "-o", "model.pt"]})
+
+
+@pytest.mark.parametrize(
+    "options", [("-o", "b.json"), ("-ob.json",), ("--output", "b.json"), ("--output=b.json",)]
+)
+def test_where_a_run_is_saved_is_no_difference(options: tuple[str, ...]) -> None:
+    assert compare(run_as("-o", "a.json"), run_as(*options)).unlike == ()
+    (found,) = compare(run_as("-o", "a.json"), run_as(*options, "--depth", "2")).unlike
+    assert found == Unlike(
+        "command line", "rnnprof run main.py -o model.pt", "rnnprof run --depth 2 main.py -o model.pt"
     )
 
 

@@ -131,7 +131,7 @@ def test_what_is_refused(pair: list[str], tmp_path: Path, capsys: pytest.Capture
     assert failure(["compare", *pair, "--width", "9"], capsys).startswith("--width 9 is too narrow")
     assert failure(["compare", "a.json", "c.json"], capsys).startswith("cannot read c.json")
     assert failure(["compare", *pair, "--lane", "mine"], capsys) == (
-        "these runs cannot be compared: a.json has no steps, or not in that lane"
+        "these runs cannot be compared: a.json has no steps in that lane, but in train (give --lane)"
     )
     runfile.save(replace(AFTER, environment={"device": "NVIDIA H200"}), "gpu.json")
     said = failure(["compare", "a.json", "gpu.json"], capsys)

@@ -246,3 +246,10 @@ def test_the_page_of_the_module_runs() -> None:
         "clip": 0,
     }
     assert names["clock"].now() == 305_000
+
+
+def test_a_clock_and_a_device_say_what_they_need() -> None:
+    with pytest.raises(UsageError, match=r"^a clock starts at whole nanoseconds, 0 or more, not 'x'$"):
+        FakeClock("x")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"^a simulated device runs on a FakeClock, not on None$"):
+        FakeDevice(None)  # type: ignore[arg-type]

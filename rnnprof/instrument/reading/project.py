@@ -88,6 +88,10 @@ class Source:
         return self.functions[0]
 
 
+OWN = __name__.partition(".")[0]
+"""This package, which is the user's source nowhere, also where it lies beside the script."""
+
+
 class Project:
     """All of the user's source that can be found from one file.
 
@@ -118,7 +122,7 @@ class Project:
         return source
 
     def _find(self, module: str) -> None:
-        if module in self.by_name:
+        if module in self.by_name or module.partition(".")[0] == OWN:
             return
         relative = Path(*module.split("."))
         for root in self.roots:

@@ -33,3 +33,13 @@ def test_the_first_step_that_is_marked(tmp_path: Path, text: str, place: str | N
     project = Project([tmp_path])
     assert project.add(script, "__main__") is not None
     assert marked_by_hand(project) == place
+
+
+def test_rnnprof_beside_the_script_is_no_source_of_the_user(tmp_path: Path) -> None:
+    script, package = tmp_path / "main.py", tmp_path / "rnnprof" / "__init__.py"
+    package.parent.mkdir()
+    package.write_text("with step():\n    pass\n")
+    script.write_text("import rnnprof\nimport rnnprof.testing\n")
+    project = Project([tmp_path])
+    project.add(script, "__main__")
+    assert list(project.sources) == [script]
