@@ -92,7 +92,7 @@ def measure(
             )
         elif program.by_hand is not None:
             words.append(f"{program.by_hand} marks steps itself: the program's own marks are what is shown.")
-        elif not any(lane.name == "train" for lane in run.lanes):
+        elif not any(lane.name == "train" or (lane.thread and lane.steps) for lane in run.lanes):
             words.append(no_loop(program.plan, "torch" in sys.modules))
         words += failures
         words += not_understood(program.plan) if program.plan is not None else []

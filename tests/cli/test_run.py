@@ -195,6 +195,32 @@ def test_no_loop_is_said_and_the_script_ends_as_it_would(tmp_path: Path) -> None
     assert ([lane.name for lane in run.lanes], run.ended) == (["setup"], "ZeroDivisionError")
 
 
+THREAD = (
+    "import threading\n"
+    + FAKE
+    + """\
+def my_clip(x): pass
+def train():
+    for x in range(60):
+        optimizer.zero_grad()
+        loss = criterion(model(x))
+        loss.backward()
+        optimizer.step()
+one = threading.Thread(target=train, name="one")
+one.start()
+one.join()
+"""
+)
+
+
+def test_steps_of_a_thread_are_steps(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(THREAD)
+    assert rnnprof(tmp_path, "--no-report", "main.py") == (0, "", "")
+    lane = runfile.load(tmp_path / "run.json").lane("thread one")
+    assert lane is not None
+    assert lane.steps["host"].series.count == 60
+
+
 ENDS = {
     "an exception": ("model.backward(1)\n", 1, "TypeError", ""),
     "sys.exit": ("raise SystemExit('words')\n", 1, "SystemExit", "words\n"),
