@@ -1,8 +1,10 @@
-"""The compiled hot path; everything else is in pyproject.toml.
+"""The compiled hot path, and the callback of garbage collection; everything else is in pyproject.toml.
 
-It is optional: where there is no C compiler, the twin in Python serves, and a run says so.
+Both are optional: where there is no C compiler, the twin in Python of the one serves, and a run says so;
+without the other, pauses of garbage collection are not told apart.
 """
 
 from setuptools import Extension, setup
 
-setup(ext_modules=[Extension("rnnprof._marks", ["rnnprof/_marks.c"], optional=True)])
+NAMES = ("_marks", "_pauses")
+setup(ext_modules=[Extension(f"rnnprof.{name}", [f"rnnprof/{name}.c"], optional=True) for name in NAMES])

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from rnnprof._version import __version__
     from rnnprof.active import lane, stage, step, steps
+    from rnnprof.analysis.advice.advise import advise
     from rnnprof.analysis.breakdown import breakdown
     from rnnprof.analysis.compare import compare
     from rnnprof.errors import NestingError, RnnprofError, RunFileError, TraceError, UsageError
@@ -30,6 +31,7 @@ _WHERE = {
     "Tracing": "rnnprof.traces.options",
     "UsageError": "rnnprof.errors",
     "__version__": "rnnprof._version",
+    "advise": "rnnprof.analysis.advice.advise",
     "attach": "rnnprof.instrument.attach",
     "breakdown": "rnnprof.analysis.breakdown",
     "compare": "rnnprof.analysis.compare",
@@ -51,6 +53,7 @@ __all__ = [
     "Tracing",
     "UsageError",
     "__version__",
+    "advise",
     "attach",
     "breakdown",
     "compare",

@@ -30,7 +30,7 @@ def facts(torch: Any) -> Json:
     Returns:
         A dict of plain JSON: ``device``, the name or ``cpu``; on CUDA ``device_properties``, ``cuda``,
         ``cudnn``, ``devices_in_use``; how exactly it computes: ``matmul_precision``, ``matmul_tf32``,
-        ``cudnn_tf32``, ``cudnn_benchmark``. What cannot be found out is absent.
+        ``cudnn_tf32``, ``cudnn_benchmark``, ``cudnn_enabled``. What cannot be found out is absent.
     """
     initialized = _ask(lambda: torch.cuda.is_initialized())
     found: Json = {}
@@ -44,6 +44,7 @@ def facts(torch: Any) -> Json:
             "matmul_tf32": _exact(torch, lambda: torch.backends.cuda.matmul),
             "cudnn_tf32": _exact(torch, lambda: torch.backends.cudnn.rnn, lambda: torch.backends.cudnn),
             "cudnn_benchmark": _ask(lambda: bool(torch.backends.cudnn.benchmark)),
+            "cudnn_enabled": _ask(lambda: bool(torch.backends.cudnn.enabled)),
         }
     elif initialized is not None:
         found["device"] = _ask(lambda: _other(torch)) or "cpu"

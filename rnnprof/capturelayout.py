@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from rnnprof import anatomylayout
 from rnnprof.captures import Function, Functions, Kernel, Operator, StageFunctions, Trace, TracedStage
 from rnnprof.model import Json
 from rnnprof.probes import Memory, Place, Probe, ProbedStage, Wait, Work
@@ -22,7 +23,11 @@ def functions_to_json(functions: Functions) -> Json:
 
 def probe_to_json(probe: Probe) -> Json:
     """What the probed step showed, as plain JSON."""
-    return asdict(probe)
+    found = asdict(probe)
+    del found["anatomy"]
+    if probe.anatomy is not None:
+        found["anatomy"] = anatomylayout.to_json(probe.anatomy)
+    return found
 
 
 def trace_from_json(data: Json) -> Trace:
@@ -53,6 +58,7 @@ def probe_from_json(data: Json) -> Probe:
             **_known(Probe, data),
             **{key: tuple(_part(kind, one) for one in data.get(key, ())) for key, kind in parts.items()},
             "uncounted": tuple(data.get("uncounted", ())),
+            "anatomy": anatomylayout.anatomy_from_json(data["anatomy"]) if "anatomy" in data else None,
         }
     )
 

@@ -71,6 +71,7 @@ def at_end() -> Json:
     # Of a torch that is half imported or a device that has died, the rest is still worth saving.
     found["torch"] = _ask(lambda: str(torch.__version__))
     found["threads"] = _ask(lambda: torch.get_num_threads())
+    found["onednn_enabled"] = _ask(lambda: _onednn(torch))
     found.update(accelerator_facts.facts(torch))
     if "cuda" in found:
         found["driver"] = _ask(_driver)
@@ -118,6 +119,11 @@ def _peak() -> int | None:
     """The most that was ever resident in this process: ``VmHWM`` in ``/proc/self/status`` (proc(5))."""
     match = re.search(r"^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text("utf-8"), re.MULTILINE)
     return int(match.group(1)) * 1024 if match else None
+
+
+def _onednn(torch: Any) -> bool | None:
+    """Whether torch may use oneDNN; None where it was built without."""
+    return bool(torch.backends.mkldnn.enabled) if torch.backends.mkldnn.is_available() else None
 
 
 def _is_path(text: str) -> bool:

@@ -75,6 +75,8 @@ class profile:
         self._captures = Capturing(self.path, schedule, cprofile, trace, probe)
         self._recorder = Recorder(self.path, clock, schedule, save_every, device, self._captures)
         self._recorder.log = self._captures.log
+        # Takes note of the exception that is about to end the recording.
+        self.failed = self._recorder.vitals.failed
         self._state = "new"
         self._track: Any = None
         # Whether the run could not be written at its end.
@@ -133,10 +135,8 @@ class profile:
             warnings.warn(f"rnnprof: {error}: this run is lost", RuntimeWarning, stacklevel=2)
             return
         if left:
-            raise NestingError(
-                f"the profile ended while {' and '.join(repr(name) for name in left)} was still open; "
-                "what was recorded is saved"
-            )
+            names = " and ".join(map(repr, left))
+            raise NestingError(f"the profile ended while {names} was still open; what was recorded is saved")
         if missing and ended == "finished":
             raise TraceError(f"there is no trace: {missing}; the run is saved")
 
@@ -151,6 +151,7 @@ class profile:
         if kind is None:
             self.stop()
             return
+        self.failed(value)
         # The user's exception matters more than a disk that is full.
         with contextlib.suppress(Exception):
             self.stop(kind.__name__)

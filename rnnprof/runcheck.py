@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from rnnprof.anatomycheck import anatomy_faults, vitals_faults
 from rnnprof.captures import Function, Functions, Kernel, Operator, StageFunctions, Trace, TracedStage
 from rnnprof.errors import RunFileError
 from rnnprof.model import Json
@@ -137,6 +138,8 @@ def _agree(data: Json) -> None:
         _inside(data["functions"]["loop_file"])
     if "probe" in data:
         _agree_probe(data["probe"])
+    for fault in vitals_faults(data.get("vitals", {})):
+        raise _Disagreement(fault)
 
 
 def _agree_lane(lane: Json, torn: bool) -> None:
@@ -203,6 +206,8 @@ def _agree_probe(probe: Json) -> None:
             if columns and place in seen:
                 raise _Disagreement(f"the probe's {key} hold {'/'.join(map(str, place))!r} twice")
             seen.add(place)
+    for fault in anatomy_faults(probe.get("anatomy", {})):
+        raise _Disagreement(fault)
 
 
 def _inside(file: str) -> None:

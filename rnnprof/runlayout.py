@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rnnprof import anatomylayout
 from rnnprof.capturelayout import (
     functions_from_json,
     functions_to_json,
@@ -38,6 +39,8 @@ def to_json(run: Run) -> Json:
         found["functions"] = functions_to_json(run.functions)
     if run.probe is not None:
         found["probe"] = probe_to_json(run.probe)
+    if run.vitals is not None:
+        found["vitals"] = anatomylayout.to_json(run.vitals)
     return found
 
 
@@ -57,6 +60,7 @@ def from_json(data: Json) -> Run:
         traces=tuple(map(trace_from_json, data.get("traces", ()))),
         functions=functions_from_json(data["functions"]) if "functions" in data else None,
         probe=probe_from_json(data["probe"]) if "probe" in data else None,
+        vitals=anatomylayout.vitals_from_json(data["vitals"]) if "vitals" in data else None,
     )
 
 

@@ -47,13 +47,18 @@ class Schedule:
                 f"control_every={control_every} is more than {MAX_BLOCK}: use 0 for no control steps"
             )
         self.chosen = dict(chosen or {})
+        self.border = 0
+        """A step of the warmup before which kinds are dealt anew, so that whoever deals hears of it."""
+
         self._random = random.Random(1111)
         self._warmed = 0
         self._dealt = 0
 
     def timed_as(self, main: str, rare: tuple[str, ...] = ()) -> Schedule:
         """The same schedule, from its start, with other kinds of measured steps."""
-        return Schedule(main, rare, self.warmup, self.control_every, self.chosen)
+        other = Schedule(main, rare, self.warmup, self.control_every, self.chosen)
+        other.border = self.border
+        return other
 
     def block(self) -> list[str]:
         """The kinds of the next steps, the last one first: the warmup, then one block after the other."""
@@ -88,7 +93,8 @@ class Schedule:
 
     def _block(self) -> list[str]:
         if self._warmed < self.warmup:
-            number = min(self.warmup - self._warmed, 64)
+            end = self.border if self._warmed < self.border < self.warmup else self.warmup
+            number = min(end - self._warmed, 64)
             self._warmed += number
             return ["warmup"] * number
         special = [*self.rare, "control"] if self.control_every else list(self.rare)

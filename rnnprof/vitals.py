@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rnnprof.anatomy import Line
+from rnnprof.network import Line
 
 MOST_POINTS = 256
 """Points of a memory's course."""

@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from rnnprof.probes import Memory, Path, Place, Probe, ProbedStage, Wait, Work
+from tests import anatomy_builder
 
 HOME = "/home/user/word_language_model"
 TORCH = "/home/user/venv/lib/python3.11/site-packages/torch"
@@ -80,6 +81,7 @@ def probes(draw: st.DrawFn, tree: Sequence[Path]) -> Probe:
             for path, place in some()
         ),
         places=tuple(Place(place, whole(), whole(), whole()) for place in named),
+        anatomy=draw(st.none() | anatomy_builder.ANATOMIES),
     )
 
 

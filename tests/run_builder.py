@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rnnprof import histogram
 from rnnprof.model import Lane, Run, Series, Stage, Steps, Timeline
 from rnnprof.stages import LEFT_OUT, MEASURED
-from tests import capture_builder, probe_builder
+from tests import anatomy_builder, capture_builder, probe_builder
 
 Path = tuple[str, ...]
 Step = Mapping[Path, Sequence[int]]
@@ -236,9 +236,16 @@ def runs(draw: st.DrawFn) -> Run:
     tree = [*draw(paths()), ()]
     captures: dict[str, Any] = draw(st.just({}) | capture_builder.captures(tree))
     probe = draw(st.none() | probe_builder.probes(tree))
+    vitals = draw(st.none() | anatomy_builder.VITALS)
     environment = draw(probe_builder.PEAKS)
     return run_of(
-        [*main, *beside], ended=ended, clock=clock, probe=probe, environment=environment, **captures
+        [*main, *beside],
+        ended=ended,
+        clock=clock,
+        probe=probe,
+        vitals=vitals,
+        environment=environment,
+        **captures,
     )
 
 

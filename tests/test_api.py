@@ -1,4 +1,4 @@
-"""The Python API of docs/api.md: load, breakdown, compare, to_frame."""
+"""The Python API of docs/api.md: load, breakdown, advise, compare, to_frame."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 import rnnprof
 from rnnprof import frames
+from rnnprof.analysis.advice.advise import CHECKS, examined
 from tests.run_builder import word_language_model
 
 DOCS = Path(__file__).parent.parent / "docs" / "api.md"
@@ -59,3 +60,14 @@ def test_the_examples_of_the_docs_run(tmp_path: Path, monkeypatch: pytest.Monkey
     names: dict[str, object] = {}
     for example in examples:
         exec(example, names)
+
+
+def test_every_check_of_the_advice_is_in_the_docs() -> None:
+    text = (DOCS.parent / "advice.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(\w+)` \|", text, re.M) == list(CHECKS)
+
+
+def test_advice() -> None:
+    run = word_language_model()
+    assert rnnprof.advise(run) == examined(run).advice
+    assert {*rnnprof.advise(run).checked, *(one.key for one in rnnprof.advise(run).silent)} == set(CHECKS)

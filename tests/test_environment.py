@@ -109,7 +109,11 @@ def cuda(used: tuple[int, ...] = (0,), **properties: object) -> SimpleNamespace:
             get_device_properties=lambda index: found,
         ),
         version=SimpleNamespace(cuda="12.9", hip=None),
-        backends=SimpleNamespace(cuda=SimpleNamespace(), cudnn=SimpleNamespace(benchmark=False)),
+        backends=SimpleNamespace(
+            cuda=SimpleNamespace(),
+            cudnn=SimpleNamespace(benchmark=False, enabled=True),
+            mkldnn=SimpleNamespace(is_available=lambda: True, enabled=False),
+        ),
         get_float32_matmul_precision=lambda: "high",
     )
 
@@ -142,6 +146,14 @@ def test_a_cuda_device_is_described(monkeypatch: pytest.MonkeyPatch) -> None:
         "matmul_precision": "high",
     }
     assert found["cudnn_benchmark"] is False
+    assert found["cudnn_enabled"] is True
+    assert found["onednn_enabled"] is False
+
+
+def test_a_torch_without_onednn_does_not_say_whether_it_is_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = cuda()
+    torch.backends.mkldnn.is_available = lambda: False
+    assert "onednn_enabled" not in at_end(monkeypatch, torch)
 
 
 def test_what_a_torch_does_not_know_of_a_device_is_absent(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,7 @@ def test_public_names() -> None:
         "Tracing",
         "UsageError",
         "__version__",
+        "advise",
         "attach",
         "breakdown",
         "compare",

@@ -233,7 +233,11 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add("--data", default="topics", help="'topics' (Python's help), topics:TOKENS, zipf:VOCABULARY:TOKENS, or a folder")
+    add(
+        "--data",
+        default="topics",
+        help="topics (Python's help), topics:TOKENS, zipf:VOCABULARY:TOKENS, a folder",
+    )
     add("--model", default="LSTM", choices=MODELS, help="kind of model")
     add("--emsize", type=positive, default=200, help="width of the embedding")
     add("--nhid", type=positive, default=200, help="width of a hidden layer")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from rnnprof.analysis import formula
 from rnnprof.analysis.effects import effects
+from rnnprof.analysis.knee import knee
 from rnnprof.analysis.law import law
 from rnnprof.analysis.result import Interval
 from rnnprof.analysis.sweep_metrics import PERPLEXITY, Metric, metrics
@@ -85,6 +86,7 @@ def sweep_report(plan: Plan, outcomes: Sequence[Outcome]) -> SweepReport:
         combinations=tuple(rows),
         effects=tuple(one for one in found if one is not None),
         laws=tuple(one for one in laws if one is not None),
+        knee=knee(plan, rows),
         notes=tuple(_notes(plan, rows, groups, found, laws)),
         environment=dict(first.environment) if first is not None else {},
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rnnprof import units
+from rnnprof.analysis.bptt import Knee
 from rnnprof.analysis.result import Interval, half
 
 
@@ -234,6 +235,7 @@ class SweepReport:
         combinations: in the order of the grid.
         effects: for each quantity.
         laws: for each quantity that has one.
+        knee: time per token against the number of time steps; None where the grid does not vary it.
         notes: sentences on what is missing, and why.
         environment: of the first run: versions and machine.
     """
@@ -250,5 +252,6 @@ class SweepReport:
     combinations: tuple[Combination, ...]
     effects: tuple[Effects, ...]
     laws: tuple[Law, ...]
+    knee: Knee | None
     notes: tuple[str, ...]
     environment: dict[str, object]

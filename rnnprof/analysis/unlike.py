@@ -30,6 +30,8 @@ WORDS = {
     "matmul_tf32": "TF32 in matrix products",
     "cudnn_tf32": "TF32 in cuDNN",
     "cudnn_benchmark": "cuDNN benchmark",
+    "cudnn_enabled": "cuDNN enabled",
+    "onednn_enabled": "oneDNN enabled",
 }
 """What of a run's environment is compared, and what to call it."""
 

@@ -14,6 +14,7 @@ from rnnprof import runfile
 from rnnprof.analysis.breakdown import breakdown
 from rnnprof.analysis.result import Breakdown
 from rnnprof.errors import UsageError
+from rnnprof.model import Run
 from rnnprof.renderers.table.model import ASCII, NARROWEST
 from rnnprof.renderers.table.page import PARTS, PROBE
 
@@ -23,6 +24,8 @@ WIDTH = 80
 TABLES = ("text", "markdown", "csv", "json")
 PARTED = ("text", "markdown", "csv")
 """The formats that can show one part alone."""
+ADVISED = {"text": ("", "advice"), "markdown": ("", "advice"), "csv": ("advice",), "json": ("",)}
+"""The formats, and in them the parts, that hold advice."""
 FLOWCHARTS = ("dot", "svg", "tikz", "mermaid")
 ENDINGS = {
     ".txt": "text",
@@ -65,6 +68,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what each clock says, side by side; the same as --only clocks",
     )
     parser.add_argument(
+        "--advice",
+        dest="only",
+        action="store_const",
+        const="advice",
+        help="what to change, and which checks could not be made; the same as --only advice",
+    )
+    parser.add_argument(
         "--width", type=int, metavar="N", help="columns of a text report; default: the terminal's"
     )
     parser.add_argument(
@@ -93,7 +103,8 @@ def run(args: argparse.Namespace) -> int:
     recorded = runfile.load(args.file)
     if args.output is not None and _same_file(args.file, args.output):
         raise UsageError(f"-o {args.output} would overwrite the run itself: give another name")
-    result = breakdown(recorded, args.by or ("run" if form in FLOWCHARTS else "step"))
+    by = args.by or ("run" if form in FLOWCHARTS else "step")
+    result = _divide(recorded, by, advised=(args.only or "") in ADVISED.get(form, ()))
     if result.run_ns == 0 and result.step is None:
         raise UsageError(f"{args.file}: the run holds no time yet")
     _check_part(args, form, result)
@@ -167,6 +178,15 @@ def can_print(stream: TextIO, words: str = NOT_ASCII) -> bool:
     return True
 
 
+def _divide(recorded: Run, by: str, advised: bool) -> Breakdown:
+    """The breakdown, with advice where that is shown; its checks are loaded only then."""
+    if not advised:
+        return breakdown(recorded, by)
+    from rnnprof.analysis.advice.advise import examined
+
+    return examined(recorded, by)
+
+
 def _check_part(args: argparse.Namespace, form: str, result: Breakdown) -> None:
     """Raise UsageError where the part that was asked for cannot be shown."""
     if args.only and form not in PARTED:
@@ -187,6 +207,11 @@ def _check_part(args: argparse.Namespace, form: str, result: Breakdown) -> None:
         )
     if args.only == "work" and result.probe is not None and not result.probe.work.step.operators:
         raise UsageError(f"{args.file}: the run has no operations: record it with --probe")
+    if args.only == "advice" and result.advice is not None and not result.advice.checked:
+        raise UsageError(
+            f"{args.file}: no check of the advice could be made: it takes measured training steps, or one "
+            "that was looked at closely (no --no-probe)"
+        )
 
 
 def _render(result: Breakdown, form: str, only: str, width: int, color: bool, ascii_only: bool) -> str:

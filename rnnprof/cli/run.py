@@ -195,13 +195,15 @@ def _measured(target: Target, rules: tuple[Rule, ...], args: argparse.Namespace)
     )
 
     def tell(outcome: Outcome) -> None:
-        if not args.no_report:
-            _report(outcome.run)
+        urgent = "" if args.no_report else _report(outcome.run)
         for line in outcome.words:
             _say(f"rnnprof: {line}")
-        if not args.no_report and outcome.path is not None:
-            # In a distributed job the name has the rank in it.
-            given = shlex.quote(str(Path(args.output).with_name(outcome.path.name)))
+        # In a distributed job the name has the rank in it.
+        given = shlex.quote(str(Path(args.output).with_name(outcome.path.name))) if outcome.path else ""
+        if urgent:
+            more = f"; `rnnprof report --advice {given}` says more" if given else ""
+            _say(f"rnnprof: {urgent}{more}")
+        if not args.no_report and given:
             _say(f"rnnprof: the run is saved in {outcome.path}; `rnnprof report {given}` shows it again")
 
     return measure(target, prof, rules, args.depth, tell, args.max_steps, args.count_parameters)
@@ -217,17 +219,23 @@ def _tracing(args: argparse.Namespace) -> Tracing | None:
     return Tracing(DEFAULT_STEPS if args.trace_steps is None else steps_in(args.trace_steps), **options)
 
 
-def _report(run: Run) -> None:
-    """The report as ``rnnprof report`` prints it, on stderr: stdout is the program's."""
-    from rnnprof.analysis.breakdown import breakdown
+def _report(run: Run) -> str:
+    """The report as ``rnnprof report`` prints it, on stderr: stdout is the program's.
+
+    Returns:
+        The most urgent of what is to be changed, or nothing.
+    """
+    from rnnprof.analysis.advice.advise import examined
+    from rnnprof.analysis.advice.worded import most_urgent
     from rnnprof.cli.report import can_print, shows_color, width_of
     from rnnprof.renderers import table
 
-    result = breakdown(run, "step")
+    result = examined(run)
     to = sys.stderr
     if to is None or (result.run_ns == 0 and result.step is None):
-        return
+        return ""
     _say("\n" + table.text(result, width_of(to), shows_color(to), not can_print(to)))
+    return most_urgent(result.advice) if result.advice else ""
 
 
 def _say(words: str) -> None:

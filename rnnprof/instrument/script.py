@@ -10,6 +10,7 @@ from importlib.machinery import BuiltinImporter, FrozenImporter, SourceFileLoade
 from types import CodeType, ModuleType
 from typing import Any, NoReturn
 
+from rnnprof import active
 from rnnprof.errors import EnoughSteps
 from rnnprof.instrument.ending import Ending, exit_code, flush, report
 from rnnprof.instrument.importer import Compile, Finder, Rewriter, is_valid
@@ -74,6 +75,9 @@ def _conclude(ending: Ending, error: BaseException | None, names: dict[str, Any]
         by_itself = status == 0 and not isinstance(error, EnoughSteps)
         ending.settle("finished" if by_itself else type(error).__name__)
         return status
+    recording = active.current()
+    if recording is not None:
+        recording.failed(error)
     status = 0 if error is None else report(error)
     ending.settle("finished" if error is None else type(error).__name__, type(error) is KeyboardInterrupt)
     # Python takes these from a script at its end, before the functions of atexit run.

@@ -21,6 +21,7 @@ from rnnprof.recorder.spans import SpanLog
 from rnnprof.recorder.steps import Root
 from rnnprof.recorder.timing import Timing
 from rnnprof.recorder.tracks import LaneTrack
+from rnnprof.recorder.vitals import VitalSigns
 from rnnprof.recorder.watched import Captured, Captures, WatchedRoot
 from rnnprof.schedule import Schedule
 
@@ -50,6 +51,7 @@ class Recorder:
         captures: Captures | None = None,
     ) -> None:
         self.timing = Timing(clock, device)
+        self.vitals = VitalSigns()
         self.path = path
         self.schedule = schedule
         self.captures = captures
@@ -196,6 +198,7 @@ class Recorder:
         if self.log is not None:
             self.log.close()
         self._wall = max(self.now() - self._start, 0)
+        self.vitals.end()
         # A profile that an exception ends closes whatever was open; only a quiet end is at fault.
         self.left = left if ended == "finished" else []
         self._environment.update(environment.at_end())
@@ -203,6 +206,7 @@ class Recorder:
 
     def disown(self) -> None:
         """In a forked child: record nothing more, and leave the parent's file alone."""
+        self.vitals.disown()
         for track in self.tracks:
             track.closed = True
 
@@ -228,4 +232,5 @@ class Recorder:
             traces=captured.traces,
             functions=captured.functions,
             probe=captured.probe,
+            vitals=self.vitals.found(),
         )

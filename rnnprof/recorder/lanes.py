@@ -60,6 +60,8 @@ class LaneState:
         if left is not None and len(roots) > left:
             self.dealt -= len(roots) - left
             del roots[:-left]
+        if self.name == "train" and not self.thread:
+            recorder.vitals.dealt(self, len(roots), recorder.schedule.warmup)
         return roots
 
     def _left(self) -> int | None:

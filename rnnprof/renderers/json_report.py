@@ -39,11 +39,17 @@ Keys of the object:
         (``sentence``, ``rows``, each with its ``types`` of number, ``step``, ``kind``, ``peaks`` or null,
         ``uncounted``, ``notes``, ``place``, ``absolute``); ``memory`` (a list of memories, each with its
         ``rows``).
+    advice: only where the run was examined: ``sentence`` (empty where no check could be made), ``findings``,
+        best first, each with ``key``, ``title``, ``evidence``, ``change``, ``check``, ``saving`` (the part of
+        a step that it can save at most) and ``percent`` (both null where that is not known), ``bound``,
+        ``file``, ``line``, ``source``, ``stage`` (a path) and ``urgent``; ``shown`` (how many of them a
+        report shows), ``checked`` (keys) and ``silent`` (``key`` and ``reason`` of each check that could
+        not be made).
 
 Intervals are ``[low, high]`` at 95 %. Shares are fractions. What is not known is null; so are
 ``percent`` and ``total_percent`` where there is no share. The meaning of each number is in
 `rnnprof.analysis.result`, `rnnprof.analysis.captured`, `rnnprof.analysis.agreement`,
-`rnnprof.analysis.clocked` and `rnnprof.analysis.probed`.
+`rnnprof.analysis.clocked`, `rnnprof.analysis.probed` and `rnnprof.analysis.advice.advised`.
 """
 
 from __future__ import annotations
@@ -54,7 +60,7 @@ from typing import Any
 from rnnprof.analysis.result import Breakdown, LaneRow, StageRow
 from rnnprof.renderers import as_json
 
-CAPTURES = ("functions", "traces", "agreement", "clocks", "probe")
+CAPTURES = ("functions", "traces", "agreement", "clocks", "probe", "advice")
 """Keys that are there only where there is something."""
 
 
@@ -86,11 +92,12 @@ def _row(row: StageRow | LaneRow) -> dict[str, Any]:
 
 
 def _known(value: Any) -> Any:
-    """The same value with null for the percentage of a share that is not known."""
+    """The same value with null for the percentage of a share, or a saving, that is not known."""
     if isinstance(value, dict):
         return {
             key: None
-            if key.endswith("percent") and value.get(key.replace("percent", "share")) is None
+            if key.endswith("percent")
+            and value.get(key.replace("percent", "share"), value.get("saving")) is None
             else _known(part)
             for key, part in value.items()
         }

@@ -104,6 +104,7 @@ class Capturing:
         if step is not None:
             self._probe = ProbeTrace(self._guard, self._aside, bool(asked), asked == PEAKS)
             schedule.chosen[step] = self._probe.kind
+            schedule.border = step - 1
 
     def _torch_trace(self, options: Tracing) -> TorchTrace:
         if self._files is None:
@@ -146,8 +147,9 @@ class Capturing:
 
     def watcher(self, kind: str) -> Watcher | None:
         """What looks into steps of that kind, or None."""
-        watchers = (self._torch, self._functions, self._probe)
-        return next((one for one in watchers if one and one.kind == kind), None)
+        return next(
+            (one for one in (self._torch, self._functions, self._probe) if one and one.kind == kind), None
+        )
 
     def start(self) -> None:
         """The recording begins.
@@ -162,11 +164,13 @@ class Capturing:
             self._counting = True
 
     def training_begins(self, track: Any) -> None:
-        """Steps of the training are about to begin; only the first time matters.
+        """Steps of the training are about to begin; the first ones matter, and the one before the probe.
 
         Args:
             track: the thread's track.
         """
+        if self._probe is not None and track.lane.dealt == track.recorder.schedule.border:
+            self._probe.step_before()
         if self._training:
             return
         self._training = True
@@ -184,17 +188,15 @@ class Capturing:
         Args:
             track: the thread's track.
         """
-        for one in (self._torch, self._probe):
-            if one is not None and one.watching:
+        for one in filter(None, (self._torch, self._probe)):
+            if one.watching:
                 with own_time(track):
                     one.pause()
 
     def found(self) -> Captured:
         """What has been found so far."""
-        notes = [
-            *probe_notes(self._probe, self._stopped),
-            *trace_notes(self._torch, self._asked if self._stopped else 0, self._refused),
-        ]
+        asked = self._asked if self._stopped else 0
+        notes = [*probe_notes(self._probe, self._stopped), *trace_notes(self._torch, asked, self._refused)]
         functions = None
         if self._functions is not None and self._files is not None:
             if self._counting:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rnnprof import units
+from rnnprof.analysis.advice.advised import Advice
 from rnnprof.analysis.breakdown import breakdown
 from rnnprof.analysis.course import Course, course
 from rnnprof.analysis.result import Breakdown
@@ -35,15 +36,16 @@ def run(recorded: Run, by: str) -> Json:
         ``{"error": sentence}`` where it holds no time yet, else:
         ``heading`` (command, machine), ``by``, ``stages`` and ``lanes`` (see `_table`), ``main`` (title of
         the section that the course is of, or empty), ``steps``, ``notes`` and ``legend`` (sentences),
-        ``course`` (see `_course`, or null), ``traces`` (a list of blocks for each window) and
-        ``functions`` (blocks; see `_blocks`).
+        ``course`` (see `_course`, or null), ``traces`` (a list of blocks for each window),
+        ``functions`` and ``advice`` (blocks; see `_block`).
 
     Raises:
         UsageError: ``by`` is neither.
     """
+    from rnnprof.analysis.advice.advise import examined
     from rnnprof.renderers.table import function_tables, operator_tables, stage_tables
 
-    result = breakdown(recorded, by)
+    result = examined(recorded, by)
     if result.run_ns == 0 and result.step is None:
         return {"error": "the run holds no time yet"}
     stages = stage_tables.stages(result)
@@ -59,6 +61,7 @@ def run(recorded: Run, by: str) -> Json:
         "course": _course(course(recorded, POINTS)),
         "traces": [_blocks(operator_tables.blocks((each,), result.agreement)) for each in result.traces],
         "functions": _blocks(function_tables.blocks(result.functions)) if result.functions else [],
+        "advice": _advice(result.advice),
     }
 
 
@@ -78,16 +81,39 @@ def flowchart(recorded: Run, by: str) -> str:
 
 
 def _notes(result: Breakdown) -> list[str]:
-    """What to know before trusting the numbers; what to do about them would be said here too."""
+    """What to know before trusting the numbers."""
     sentence = result.perturbation.sentence
     return [*([sentence] if sentence else []), *map(units.visible, result.notes)]
 
 
-def _blocks(blocks: Sequence[Block]) -> list[Json]:
-    """Tables and words, from top to bottom: ``{"table": ...}`` or ``{"lines": [...]}``."""
-    from rnnprof.renderers.table.model import Words
+def _advice(advice: Advice | None) -> list[Json]:
+    """All findings, and which checks could not be made; nothing where none could."""
+    from rnnprof.renderers.table import advice_blocks
 
-    return [{"lines": each.lines} if isinstance(each, Words) else {"table": _table(each)} for each in blocks]
+    return _blocks(advice_blocks.blocks(advice, whole=True)) if advice and advice.checked else []
+
+
+def _blocks(blocks: Sequence[Block]) -> list[Json]:
+    """Tables, words and numbered lists, from top to bottom: see `_block`."""
+    return [_block(each) for each in blocks]
+
+
+def _block(block: Block) -> Json:
+    """``{"table": ...}``, ``{"lines": [...]}`` or ``{"items": [...]}``.
+
+    A list has its ``sentence`` as well; each of its items a ``title`` and ``lines``.
+    """
+    from rnnprof.renderers.table.model import Items, Words
+
+    if isinstance(block, Words):
+        return {"lines": list(map(units.visible, block.lines))}
+    if isinstance(block, Items):
+        items = [
+            {"title": units.visible(item.title), "lines": list(map(units.visible, item.lines))}
+            for item in block.items
+        ]
+        return {"sentence": block.sentence, "items": items}
+    return {"table": _table(block)}
 
 
 def _table(table: Table) -> Json:

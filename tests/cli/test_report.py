@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from rnnprof import runfile
+from rnnprof.analysis.advice.advise import examined
 from rnnprof.analysis.breakdown import breakdown
 from rnnprof.cli import report
 from rnnprof.cli.main import main
@@ -40,10 +41,10 @@ def failure(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 
 
 EXPECTED = {
-    "text": lambda: table.text(breakdown(RUN)),
-    "markdown": lambda: table.markdown(breakdown(RUN)),
+    "text": lambda: table.text(examined(RUN)),
+    "markdown": lambda: table.markdown(examined(RUN)),
     "csv": lambda: table.csv(breakdown(RUN)),
-    "json": lambda: json_report.render(breakdown(RUN)),
+    "json": lambda: json_report.render(examined(RUN)),
     "svg": lambda: flowchart.render(breakdown(RUN, "run"), "svg"),
 }
 
@@ -84,7 +85,7 @@ def test_an_explicit_format_beats_the_ending(saved: str, tmp_path: Path) -> None
 
 def test_by_width_and_color(saved: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", saved, "--by", "run", "--width", "60", "--color", "always"]) == 0
-    assert capsys.readouterr().out == table.text(breakdown(RUN, "run"), 60, color=True)
+    assert capsys.readouterr().out == table.text(examined(RUN, "run"), 60, color=True)
 
 
 def test_color_depends_on_the_terminal(
@@ -100,7 +101,7 @@ def test_color_depends_on_the_terminal(
             monkeypatch.setenv(name, value)
         assert main(["report", saved]) == 0
         seen.append(capsys.readouterr().out)
-    coloured, plain = table.text(breakdown(RUN), 72, color=True), table.text(breakdown(RUN), 72)
+    coloured, plain = table.text(examined(RUN), 72, color=True), table.text(examined(RUN), 72)
     assert seen == [coloured, plain, plain]
 
 

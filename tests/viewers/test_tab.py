@@ -10,10 +10,13 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from advised_run import HEALTHY, THREE, UNSEEN
 from run_builder import lane_of, run_of, steps_of, word_language_model
 
 import rnnprof
 from rnnprof import runfile
+from rnnprof.analysis.advice import advise
+from rnnprof.analysis.advice.worded import worded
 from rnnprof.analysis.breakdown import breakdown
 from rnnprof.captures import Function, Functions, Operator, Trace, TracedStage
 from rnnprof.renderers import flowchart
@@ -165,6 +168,22 @@ def test_traces_and_functions(tmp_path: Path) -> None:
     table, words = found["functions"]
     assert table["table"]["sections"][0]["rows"][0]["cells"][0] == "main.py:3(train)"
     assert "run.prof" in words["lines"][0]
+
+
+def test_what_to_change(logdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for advice, blocks in ((UNSEEN, 0), (HEALTHY, 3), (THREE, 3)):
+        monkeypatch.setattr(advise, "advise", lambda *_, found=advice: found)
+        for by in ("step", "run"):
+            assert len(shown(logdir, by=by)["advice"]) == blocks
+    found, words, unchecked = shown(logdir)["advice"]
+    assert found["sentence"] == THREE.sentence
+    assert [one["title"] for one in found["items"]] == [one.title for one in worded(THREE)]
+    lines = found["items"][0]["lines"]
+    assert lines[0].startswith("At most: an upper bound by Amdahl's law")
+    assert all(char.isprintable() for line in lines for char in line)
+    assert any("<script>alert(1)</script>\\u202egnp.exe" in line for line in lines)
+    assert words == {"lines": ["Checks that could not be made:"]}
+    assert unchecked["lines"][0] == "cells, padding: No step was looked at closely (no probe)."
 
 
 def test_a_recorded_run(tmp_path: Path, clock: FakeClock) -> None:

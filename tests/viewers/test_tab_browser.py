@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from advised_run import THREE
 from run_builder import lane_of, run_of, steps_of, word_language_model
 
 from rnnprof import runfile
+from rnnprof.analysis.advice import advise
+from rnnprof.analysis.advice.worded import worded
 from rnnprof.analysis.breakdown import breakdown
 from rnnprof.model import Run
 from rnnprof.renderers import json_report
@@ -177,6 +180,26 @@ def test_names_are_shown_and_not_obeyed(page: Page, logdir: Path) -> None:
         assert page.ask("return document.querySelectorAll('main script, main img[src=x]').length") == 0
     finally:
         (logdir / "hostile.json").unlink()
+
+
+@pytest.fixture
+def findings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """TensorBoard is in this process, so what it finds can be given to it."""
+    monkeypatch.setattr(advise, "advise", lambda *_: THREE)
+
+
+def test_what_to_change_is_shown_and_not_obeyed(findings: None, page: Page) -> None:
+    page.shows(list(RUNS))
+    items = page.ask(
+        "return [...document.querySelectorAll('section[aria-label=\"What to change\"] .column')]"
+        ".map((column) => [...column.querySelectorAll('li strong')].map((title) => title.innerText))"
+    )
+    assert items == [[one.title for one in worded(THREE)]] * 2
+    words = page.ask("return document.querySelector('section[aria-label=\"What to change\"]').innerText")
+    assert THREE.sentence in words
+    assert "<script>alert(1)</script>" in words
+    assert "cells, padding: No step was looked at closely (no probe)." in words
+    assert page.ask("return document.querySelectorAll('main script').length") == 0
 
 
 def test_tensorboards_reload_shows_a_run_that_goes_on(page: Page, logdir: Path) -> None:

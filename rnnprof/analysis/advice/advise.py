@@ -15,6 +15,7 @@ from rnnprof.analysis.advice import (
     layers,
     loading,
     numbers,
+    remembering,
     stalling,
     sync_points,
     truncation,
@@ -31,7 +32,7 @@ from rnnprof.units import fraction
 CHECKS: Mapping[str, Check] = {
     "detach": detaching.detach,
     "drift": drifting.drift,
-    "memory_growth": drifting.memory_growth,
+    "memory_growth": remembering.memory_growth,
     "stalls": stalling.stalls,
     "sync": sync_points.sync,
     "launch": launching.launch,
@@ -79,7 +80,7 @@ def advise(run: Run, result: Breakdown | None = None) -> Advice:
     kept = [one for one in found if one.urgent or one.saving is None or one.saving >= LEAST]
     ranked = sorted(map(_printed, kept), key=lambda one: (not one.urgent, -(one.saving or 0.0)))
     return Advice(
-        sentence=_sentence(len(ranked), len(checked), len(silent)),
+        sentence=_sentence(len({one.key for one in ranked}), len(checked), len(silent)),
         findings=tuple(ranked),
         shown=min(len(ranked), MOST),
         checked=tuple(checked),
@@ -115,6 +116,7 @@ def _sentence(found: int, checked: int, silent: int) -> str:
     if not checked:
         return ""
     unheard = f"; {silent} had no signal" if silent else ""
+    made = f"{checked} check{'s' * (checked != 1)}"
     if not found:
-        return f"Nothing to change by {checked} checks{unheard}."
-    return f"{found} of {checked} checks found something to change{unheard}."
+        return f"{made} found nothing to change{unheard}."
+    return f"{found} of {made} found something to change{unheard}."

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from rnnprof.analysis.advice.advised import Finding
 from rnnprof.analysis.result import Breakdown, StageRow
-from rnnprof.anatomy import Anatomy, Line
+from rnnprof.anatomy import Anatomy
 from rnnprof.model import Run
+from rnnprof.network import Line
 from rnnprof.vitals import Vitals
 
 LEAST = 0.02
 """The smallest saving, as a part of a step, that is worth advice."""
 
 
-class Abstain(Exception):  # noqa: N818
+class Abstain(Exception):
     """Raised by a check that lacks its signal; its text is one sentence that says what is missing."""
 
 
@@ -113,6 +115,6 @@ Check = Callable[[Case], Iterable[Finding]]
 signal is missing."""
 
 
-def at(line: Line | None) -> dict[str, str | int]:
+def at(line: Line | None) -> dict[str, Any]:
     """The fields of a `Finding` that name a place in the program: ``Finding(..., **at(line))``."""
     return {} if line is None else {"file": line.file, "line": line.line, "source": line.source}

@@ -24,12 +24,24 @@ def lay_out(blocks: Sequence[model.Block]) -> str:
     for block in blocks:
         if isinstance(block, model.Table):
             parts += _tables(block)
+        elif isinstance(block, model.Items):
+            parts += _numbered(block)
         elif block.kind in ("facts", "notes"):
             items = [f"  \\item {_escape(line)}" for line in block.lines]
             parts += ["\n".join([r"\begin{itemize}", *items, r"\end{itemize}"])] if items else []
         else:
             parts += [_bold(line) if block.kind == "title" else _escape(line) for line in block.lines]
     return "\n\n".join(parts) + "\n"
+
+
+def _numbered(items: model.Items) -> list[str]:
+    """An ``enumerate``, each item's paragraphs under its title."""
+    listed = ["\n\n".join([f"\\item {_bold(item.title)}", *map(_escape, item.lines)]) for item in items.items]
+    return [
+        _bold(items.title),
+        _escape(items.sentence),
+        "\n".join([r"\begin{enumerate}", *listed, r"\end{enumerate}"]),
+    ]
 
 
 def _tables(table: model.Table) -> list[str]:

@@ -12,6 +12,9 @@ from rnnprof.renderers.table import model, page
 SPECIAL = re.compile(r"[\\`*\[\]|~$]|(?<![^\W_])_|_(?![^\W_])")
 """What markdown would read as its own; an underscore within a word is not."""
 
+BEGINNING = re.compile(r"(?:[-+#=]|\d+[.)])")
+"""What would begin a list, a heading or a rule where it begins a paragraph."""
+
 
 def markdown(breakdown: Breakdown, only: str = "") -> str:
     """Write the report for a README, an issue or a paper's appendix.
@@ -37,7 +40,10 @@ def lay_out(blocks: Sequence[model.Block]) -> str:
     """
     parts: list[str] = []
     for block in blocks:
-        parts += _tables(block) if isinstance(block, model.Table) else _words(block)
+        if isinstance(block, model.Table):
+            parts += _tables(block)
+        else:
+            parts += _numbered(block) if isinstance(block, model.Items) else _words(block)
     return "\n\n".join(parts) + "\n"
 
 
@@ -64,6 +70,23 @@ def _tables(table: model.Table) -> list[str]:
             lines.append(["&emsp;" * row.depth + name, *others])
         blocks.append("\n".join("| " + " | ".join(line) + " |" for line in lines))
     return blocks
+
+
+def _numbered(items: model.Items) -> list[str]:
+    """A list that renders with its numbers; the paragraphs of an item are indented under its title."""
+    parts = [f"**{_escape(items.title)}**", _escape(items.sentence)]
+    for number, item in enumerate(items.items, 1):
+        sign = f"{number}. "
+        parts.append(f"{sign}**{_paragraph(item.title)}**")
+        parts += [" " * len(sign) + _paragraph(line) for line in item.lines]
+    return parts
+
+
+def _paragraph(text: str) -> str:
+    """A text that begins a paragraph."""
+    safe = _escape(text.strip())
+    sign = BEGINNING.match(safe)
+    return safe if sign is None else f"{safe[: sign.end() - 1]}\\{safe[sign.end() - 1 :]}"
 
 
 def _escape(text: str) -> str:

@@ -63,7 +63,12 @@ def lay_out(
     for block in blocks:
         tight = isinstance(block, model.Words) and block.kind in TIGHT
         lines += [Text()] if lines and not tight else []
-        lines += _layout(block, width, plain) if isinstance(block, model.Table) else _say(block, width, plain)
+        if isinstance(block, model.Table):
+            lines += _layout(block, width, plain)
+        elif isinstance(block, model.Items):
+            lines += _number(block, width, plain)
+        else:
+            lines += _say(block, width, plain)
     out = io.StringIO()
     console = Console(
         file=out,
@@ -87,6 +92,20 @@ def _say(words: model.Words, width: int, plain: Callable[[str], str]) -> list[Te
     if words.kind == "notes":
         lines = [plain(f"- {units.visible(line)}") for line in words.lines]
     return _paragraphs(lines, width, "" if words.kind == "legend" else "  ")
+
+
+def _number(items: model.Items, width: int, plain: Callable[[str], str]) -> list[Text]:
+    """The lines of a numbered list, its paragraphs indented under their titles."""
+    lines = [Text(plain(_shorten(items.title, width)), "bold")]
+    lines += _paragraphs([plain(items.sentence)], width, "")
+    for number, item in enumerate(items.items, 1):
+        sign = f"{number}. "
+        lines.append(Text())
+        for text, style in ((item.title, "bold"), *((line, "") for line in item.lines)):
+            for part in _broken(plain(units.visible(text)), width - len(sign), ""):
+                lines.append(Text(sign + part, style))
+                sign = " " * len(sign)
+    return lines
 
 
 def _layout(table: model.Table, width: int, plain: Callable[[str], str]) -> list[Text]:

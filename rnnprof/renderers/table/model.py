@@ -94,7 +94,35 @@ class Words:
     lines: tuple[str, ...]
 
 
-Block = Table | Words
+@dataclass(frozen=True)
+class Item:
+    """One of a numbered list.
+
+    Args:
+        title: its first line.
+        lines: paragraphs below it. Both may hold names that are not yet fit to print.
+    """
+
+    title: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Items:
+    """A numbered list.
+
+    Args:
+        title: what stands above it.
+        sentence: what is said of all of it.
+        items: the list.
+    """
+
+    title: str
+    sentence: str
+    items: tuple[Item, ...]
+
+
+Block = Table | Words | Items
 
 
 def mean(mean_ns: float, half_ns: float | None) -> str:

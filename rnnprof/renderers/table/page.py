@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rnnprof.analysis.result import Breakdown
 from rnnprof.renderers.table import (
+    advice_blocks,
     clock_tables,
     function_tables,
     operator_tables,
@@ -13,8 +14,8 @@ from rnnprof.renderers.table import (
 from rnnprof.renderers.table.model import Block, Table, Words
 
 PROBE = ("waits", "work", "memory")
-PARTS = ("stages", "functions", "operators", "clocks", *PROBE)
-"""What may be asked for alone; the last of them come from the probe."""
+PARTS = ("stages", "functions", "operators", "clocks", *PROBE, "advice")
+"""What may be asked for alone; those of `PROBE` come from the probe."""
 
 
 def blocks(breakdown: Breakdown, only: str = "") -> list[Block]:
@@ -46,6 +47,8 @@ def blocks(breakdown: Breakdown, only: str = "") -> list[Block]:
     if only in ("", "stages"):
         found.append(Words("cost", (breakdown.perturbation.sentence,)))
         found.append(Words("notes", breakdown.notes))
+    if only in ("", "advice") and breakdown.advice:
+        found += advice_blocks.blocks(breakdown.advice, whole=bool(only))
     return found
 
 
@@ -64,4 +67,6 @@ def raw(breakdown: Breakdown, only: str = "") -> Table:
         return clock_tables.raw(breakdown.clocks)
     if only in PROBE:
         return probe_tables.raw(breakdown.probe, only)
+    if only == "advice":
+        return advice_blocks.raw(breakdown.advice)
     return stage_tables.raw(breakdown)

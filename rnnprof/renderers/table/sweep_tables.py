@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rnnprof import units
+from rnnprof.analysis.bptt import Knee
 from rnnprof.analysis.sweep_metrics import PERPLEXITY
 from rnnprof.analysis.swept import Combination, Effects, Law, SweepReport, multiple
 from rnnprof.renderers.table.model import Block, Column, Row, Section, Table, Words, many, mean
@@ -41,6 +42,7 @@ def blocks(report: SweepReport) -> list[Block]:
         found += _effects(one)
     for law in report.laws:
         found.append(Words("facts", tuple(_law(law))))
+    found += _knee(report.knee) if report.knee is not None else []
     failures = [
         f"{_name(report, row)}: {words}{f' ({number} runs)' * (number > 1)}"
         for row in report.combinations
@@ -203,6 +205,13 @@ def _law(law: Law) -> list[str]:
             f"95 % interval {low:.2f} to {high:.2f}"
         )
     return lines
+
+
+def _knee(found: Knee) -> list[Block]:
+    columns = (Column(units.visible(found.factor)), Column("time per token"), Column("does not grow"))
+    rows = [Row((units.visible(one.level), multiple(one.ratio), one.percent)) for one in found.levels]
+    title = f"Time per token by {units.visible(found.factor)}, {many(found.cells, 'combination')}"
+    return [Table(columns, (Section(title, tuple(rows)),)), Words("legend", (units.visible(found.sentence),))]
 
 
 def _name(report: SweepReport, row: Combination) -> str:

@@ -7,24 +7,17 @@ the original functions, and all attributes are as before when it is over.
 from __future__ import annotations
 
 import contextlib
-import functools
 import sys
 from _thread import get_ident
 from collections.abc import Callable
-from types import FrameType, FunctionType, MethodType
+from types import FrameType
 from typing import Any
 
 from rnnprof.traces.probe.caches import Caches
+from rnnprof.traces.probe.compilers import before_compiling
+from rnnprof.traces.probe.standins import StandIn
 from rnnprof.traces.probe.ways_to_wait import CALLS, Call, Home
 
-_ABSENT = object()
-
-COMPILERS = (
-    ("torch", "compile"),
-    ("torch._dynamo", "optimize"),
-    ("torch.export", "export"),
-)
-"""What compiles Python code by looking at the functions that it calls: module and name."""
 COMPILED = (
     "waits for the device are not told by name: the program compiles its functions, and these must not change"
 )
@@ -70,7 +63,7 @@ class Intercept:
 
         self._home, self._counted = home, counted
         self._thread = 0
-        self._done: list[tuple[Any, str, Any, Any]] = []
+        self._undo: list[Callable[[], None]] = []
         self._unseen = torch._C.DisableTorchFunction
         self._caches = Caches(torch)
 
@@ -82,16 +75,13 @@ class Intercept:
             owner = _owner(self._home.torch, call.owner)
             if owner is not None and call.concerns(self._home.device):
                 self._set(call, owner)
-        for module, name in COMPILERS:
-            self._set_before(sys.modules.get(module), name)
+        self._undo += before_compiling(self._compiles)
 
     def stop(self) -> None:
         """Put everything back but what the program has replaced since; a second call does nothing."""
         self._thread = 0
-        while self._done:
-            owner, name, before, put = self._done.pop()
-            if vars(owner).get(name, _ABSENT) is put:
-                _put(owner, name, before)
+        while self._undo:
+            self._undo.pop()()
         self._caches.clear()
 
     @property
@@ -117,71 +107,24 @@ class Intercept:
             self._counted(call, way, tensor, result, frame, ns)
 
     def _set(self, call: Call, owner: Any) -> None:
-        original = getattr(owner, call.name, None)
-        if original is None:
-            return
-        before = vars(owner).get(call.name, _ABSENT)
-        put = StandIn(self, call, owner, original, before)
-        try:
-            setattr(owner, call.name, put)
-        except TypeError:
-            # A class written in C, which cannot be changed.
-            return
-        self._done.append((owner, call.name, before, put))
+        if getattr(owner, call.name, None) is not None:
+            one = _Waiting(self, call, owner)
+            if one.put():
+                self._undo.append(one.remove)
 
-    def _set_before(self, module: Any, name: str) -> None:
+    def _compiles(self) -> None:
         """Put everything back before something is compiled."""
-        original = vars(module).get(name) if module is not None else None
-        if original is None:
-            return
-
-        def stand_in(*args: Any, **kwargs: Any) -> Any:
-            __tracebackhide__ = True
-            if self._done:
-                self.stop()
-                self.incomplete = COMPILED
-            return original(*args, **kwargs)
-
-        functools.update_wrapper(stand_in, original)
-        stand_in._torchdynamo_inline = original  # type: ignore[attr-defined]
-        setattr(module, name, stand_in)
-        self._done.append((module, name, original, stand_in))
+        if self._undo:
+            self.stop()
+            self.incomplete = COMPILED
 
 
-class StandIn:
-    """A function around one of torch's: equal to it, pickled as it, and described as it is.
+class _Waiting(StandIn):
+    """A stand-in that tells of the calls that wait."""
 
-    Args:
-        around: what it belongs to.
-        call: what the original is.
-        owner: where it is put.
-        original: what is called.
-        before: what was the owner's own by this name.
-    """
-
-    def __init__(self, around: Intercept, call: Call, owner: Any, original: Any, before: Any) -> None:
-        functools.update_wrapper(self, original)
-        self.__module__ = getattr(original, "__module__", None)  # type: ignore[assignment]
-        # Dynamo follows it to the original.
-        self._torchdynamo_inline = original
-        self._around, self._call, self._owner = around, call, owner
-        self._original, self._before = original, before
-
-    def __get__(self, instance: Any, kind: Any = None) -> Any:
-        return self if instance is None else MethodType(self, instance)
-
-    def __eq__(self, other: object) -> bool:
-        return bool(self._original == (other._original if isinstance(other, StandIn) else other))
-
-    def __hash__(self) -> int:
-        return hash(self._original)
-
-    def __repr__(self) -> str:
-        return repr(self._original)
-
-    def __reduce__(self) -> Any:
-        original = self._original
-        return original.__qualname__ if isinstance(original, FunctionType) else original.__reduce__()
+    def __init__(self, around: Intercept, call: Call, owner: Any) -> None:
+        super().__init__(owner, call.name, around.overridden)
+        self._around, self._call = around, call
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the original, and tell of it where that waits."""
@@ -201,21 +144,6 @@ class StandIn:
         around.tell(self._call, way, args[0] if args else None, result, sys._getframe(1), ns)
         return result
 
-    def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        __tracebackhide__ = True
-        original, owner, name = self._original, self._owner, self._call.name
-        if self._call.owner != "Tensor" or not self._around.overridden((*args, *kwargs.values())):
-            return original(*args, **kwargs)
-        # A `__torch_function__` is given what `torch.Tensor` has by this name: the original.
-        if vars(owner).get(name, _ABSENT) is not self:
-            return original(*args, **kwargs)
-        _put(owner, name, self._before)
-        try:
-            return original(*args, **kwargs)
-        finally:
-            if self._around.running and vars(owner).get(name, _ABSENT) is self._before:
-                setattr(owner, name, self)
-
 
 def _owner(torch: Any, path: str) -> Any:
     """What is at the end of a path of attributes from torch on; None if there is nothing."""
@@ -223,10 +151,3 @@ def _owner(torch: Any, path: str) -> Any:
     for name in filter(None, path.split(".")):
         found = getattr(found, name, None)
     return found
-
-
-def _put(owner: Any, name: str, before: Any) -> None:
-    if before is _ABSENT:
-        delattr(owner, name)
-    else:
-        setattr(owner, name, before)

@@ -17,36 +17,17 @@ from typing import Any, NamedTuple
 from rnnprof.captures import Path
 from rnnprof.model import Json
 from rnnprof.probes import Memory, Place
+from rnnprof.recorder.resident import RESIDENT as RESIDENT
+from rnnprof.recorder.resident import Resident as Resident
 from rnnprof.traces.events import is_time, nanoseconds
 from rnnprof.traces.labels import Labels
 
 DEVICES = {0: "cpu", 1: "cuda", 6: "hip", 12: "xpu", 13: "mps"}
 """Names of device types by their number (``c10/core/DeviceType.h``); others are ``device``."""
-RESIDENT = "resident"
 MOST_PLACES = 32
 
 Border = tuple[Path, int, int]
 """A visit of a stage: its path, and the bytes that were resident at its begin and its end."""
-
-
-class Resident:
-    """Reads the process's resident memory; the second number of ``/proc/self/statm``, in pages (proc(5)).
-
-    Raises:
-        OSError: if this system has no such file.
-    """
-
-    def __init__(self) -> None:
-        self._file = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
-        self._page = os.sysconf("SC_PAGE_SIZE")
-
-    def read(self) -> int:
-        """What is resident now, in bytes; takes about a microsecond."""
-        return int(os.pread(self._file, 128, 0).split()[1]) * self._page
-
-    def close(self) -> None:
-        """Read no more."""
-        os.close(self._file)
 
 
 class _Change(NamedTuple):

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import linecache
 import os
 import sys
-import sysconfig
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-_OWN = os.path.join(_PACKAGE, "")
-_EXAMPLES = os.path.join(_PACKAGE, "examples", "")
-_FOLDERS = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist-packages"))
+from rnnprof.places import LONGEST, Libraries, is_own, outside, source
+
+__all__ = ["LONGEST", "Places", "Spot", "is_own", "outside", "source"]
+
 _STEPS = ("step", "lr", "beta", "mu_product")
 """Beginnings of the names under which torch's optimizers hold numbers that live on the host."""
 _LISTS = ("state_steps", "mu_products")
 """Names under which they hold lists of them."""
-LONGEST = 200
-"""Characters of a source line that are kept."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +47,7 @@ class Places:
 
     def __init__(self, torch: Any) -> None:
         self._torch = os.path.join(os.path.dirname(os.path.abspath(torch.__file__)), "")
-        paths = sysconfig.get_paths()
-        self._libraries = (
-            self._torch,
-            *(os.path.join(paths[name], "") for name in ("stdlib", "platstdlib") if name in paths),
-        )
-        self._known: dict[str, bool] = {}
+        self._library = Libraries(torch).has
 
     def spot(self, frame: FrameType | None) -> Spot | None:
         """Find the place of a call.
@@ -111,32 +102,6 @@ class Places:
 
     def _module(self, file: str) -> str:
         return file[len(self._torch) :].replace(os.sep, "/") if file.startswith(self._torch) else ""
-
-    def _library(self, file: str) -> bool:
-        known = self._known.get(file)
-        if known is None:
-            known = self._known[file] = not file.startswith(_EXAMPLES) and (
-                file.startswith((*self._libraries, "<frozen ", "<__array_function__", "<eval_with_key>"))
-                or any(folder in file for folder in _FOLDERS)
-            )
-        return known
-
-
-def source(file: str, line: int) -> str:
-    """The line of a file, stripped and cut; empty where it is not at hand."""
-    return linecache.getline(file, line).strip()[:LONGEST]
-
-
-def is_own(file: str) -> bool:
-    """Whether code of that file is rnnprof's, its examples apart."""
-    return file.startswith(_OWN) and not file.startswith(_EXAMPLES)
-
-
-def outside(frame: FrameType | None) -> FrameType | None:
-    """The frame, or the next one around it that is not rnnprof's."""
-    while frame is not None and is_own(frame.f_code.co_filename):
-        frame = frame.f_back
-    return frame
 
 
 def _function(frame: FrameType) -> str:

@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any
 
 from rnnprof.probes import MOST_WAITS, Path, Wait
-from rnnprof.traces.probe import intercept
+from rnnprof.traces.probe import standins
 from rnnprof.traces.probe.intercept import COMPILED, Intercept
 from rnnprof.traces.probe.places import Places, Spot, outside, source
 from rnnprof.traces.probe.sync_warnings import Warned
@@ -45,7 +45,7 @@ class Waits:
         # What `cpu()` has returned and nobody has read yet; on a CPU it is the same tensor.
         self._copied: dict[int, weakref.ref[Any]] = {}
         self._intercept = Intercept(Home(torch, device, self._lives), self._counted, now)
-        self._warned = Warned(intercept.__file__, intercept.__name__, outside, self._caught)
+        self._warned = Warned(standins.__file__, standins.__name__, outside, self._caught)
         self._thread = 0
         self._debugging = False
         self._places: Places | None = None
@@ -61,7 +61,7 @@ class Waits:
             self._warned.start(self._debugging)
             if self._debugging:
                 cuda.set_sync_debug_mode("warn")
-            if _compiles():
+            if compiles():
                 self.failure = COMPILED
                 return
             self._intercept.start()
@@ -181,7 +181,7 @@ def _would_wait(call: Call, spot: Spot) -> bool:
     return named and not spot.library
 
 
-def _compiles() -> bool:
+def compiles() -> bool:
     """Whether the program has asked for anything to be compiled."""
     frames = sys.modules.get("torch._dynamo.eval_frame")
     # What must not be compiled, such as torch's optimizers, stands there with None.

@@ -21,7 +21,9 @@ from rnnprof.traces.events import entries
 from rnnprof.traces.kineto import taken
 from rnnprof.traces.labelled import Labelled, in_one_line
 from rnnprof.traces.labels import find
+from rnnprof.traces.probe.looks import Looks
 from rnnprof.traces.probe.memory import Border, Resident, memory, resident_memory, with_size
+from rnnprof.traces.probe.passes import next_node
 from rnnprof.traces.probe.peaks import measured_peaks
 from rnnprof.traces.probe.plain import PlainProfiler
 from rnnprof.traces.probe.unnamed import unnamed
@@ -86,6 +88,8 @@ class ProbeTrace(Labelled):
         self._whole, self._measure = whole, peaks
         self._device = "cpu"
         self._waits: Waits | None = None
+        self._looks = Looks()
+        self._previous: int | None = None
         self._resident: Resident | None = None
         self._borders: list[Border] = []
         # Of the open stages, the step first: name, resident memory and time when they began.
@@ -93,6 +97,12 @@ class ProbeTrace(Labelled):
         self._visits: dict[StagePath, list[int]] = {}
 
     # ---- the step ---------------------------------------------------------------------------
+
+    def step_before(self) -> None:
+        """The step before the probed one is about to begin."""
+        torch = sys.modules.get("torch")
+        with contextlib.suppress(Exception):
+            self._previous = None if torch is None else next_node(torch)
 
     def open(self, step: int) -> None:
         """Begin to look."""
@@ -114,6 +124,9 @@ class ProbeTrace(Labelled):
                 self._resident = Resident()
             self._waits = Waits(torch, self._device, self._path, perf_counter_ns)
             self._waits.start()
+            # Around those of the waits, so that they are the first to go.
+            self._looks = Looks()
+            self._looks.start(torch, self._device, self._path, self._previous)
 
     def enter(self, name: str) -> None:
         """A stage, or the step, is about to begin."""
@@ -160,6 +173,7 @@ class ProbeTrace(Labelled):
 
     def look_away(self) -> None:
         """Put back all that was changed to look."""
+        self._looks.stop()
         if self._waits is not None:
             self._waits.stop()
         if self._resident is not None:
@@ -202,6 +216,7 @@ class ProbeTrace(Labelled):
                 more_waits=more,
                 memory=memories,
                 places=tuple(map(with_size, places)),
+                anatomy=self._looks.anatomy(),
             )
         super()._finish()
 

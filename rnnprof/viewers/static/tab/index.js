@@ -133,6 +133,7 @@ function sections(runs, by) {
   const scale = courses.map(({ data }) => data.course).reduce((a, b) => (a && a.top >= b.top ? a : b), null);
   const traced = runs.filter(({ data }) => data.traces.length);
   const counted = runs.filter(({ data }) => data.functions.length);
+  const advised = runs.filter(({ data }) => data.advice.length);
   return [
     section(
       "Breakdown",
@@ -140,6 +141,11 @@ function sections(runs, by) {
       table,
       ...runs[0].data.legend.map((line) => el("p", { class: "fine" }, line)),
     ),
+    advised.length &&
+      section(
+        "What to change",
+        columns(advised, (run) => blocks(run.data.advice)),
+      ),
     courses.length &&
       section(
         "Over the run",

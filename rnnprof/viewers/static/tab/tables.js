@@ -15,14 +15,21 @@ export function lanes(runs) {
   return table(runs, (data) => data.lanes, ["time", "share of run", "steps", "mean step"], null);
 }
 
-/** Tables and words of one run, from top to bottom. */
+/** Tables, words and numbered lists of one run, from top to bottom. */
 export function blocks(found) {
-  const shown = found.map((block) =>
-    block.table
-      ? table([{ data: block.table }], (data) => data, [], null)
-      : el("div", { class: "fine" }, ...block.lines.map((line) => el("p", {}, line))),
-  );
+  const shown = found.map((block) => {
+    if (block.table) return table([{ data: block.table }], (data) => data, [], null);
+    if (block.items) return numbered(block);
+    return el("div", { class: "fine" }, ...block.lines.map((line) => el("p", {}, line)));
+  });
   return el("div", {}, ...shown);
+}
+
+function numbered(block) {
+  const items = block.items.map((item) =>
+    el("li", {}, el("strong", {}, item.title), ...item.lines.map((line) => el("p", {}, line))),
+  );
+  return el("div", { class: "numbered" }, el("p", {}, block.sentence), el("ol", {}, ...items));
 }
 
 function table(runs, pick, beside, colours) {

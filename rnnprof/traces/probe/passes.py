@@ -1,0 +1,142 @@
+"""Backward passes of the step, and the graph that each is about to go through."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+from rnnprof.traces.probe.frames import variables
+from rnnprof.traces.probe.standins import StandIns
+
+MOST = 100_000
+"""Nodes that are looked at in a step. A step of 2,000 time steps of a cell written by hand has as many."""
+THREADS = ("BroadcastBackward", "GatherBackward")
+"""Nodes of ``DataParallel``, which runs each replica's forward pass in a thread of its own."""
+LEAF = "AccumulateGrad"
+"""The node that adds to the gradient of a leaf, such as a parameter; it has no age."""
+
+
+_UNTOLD = "CppFunction"
+"""The class of nodes that have none of their own in Python."""
+
+
+def name_of(node: Any) -> str:
+    """The name of a node without namespace and without the number at its end."""
+    kind: str = type(node).__name__
+    name: str = node.name().rpartition("::")[2] if kind == _UNTOLD else kind
+    return name.rstrip("0123456789")
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A backward pass that is about to run. Nothing of it is to be kept.
+
+    Args:
+        outputs: what it begins with: tensors, or edges of the graph.
+        nodes: what it may go through with their names, breadth first.
+        retained: whether it keeps the graph.
+        aged: whether the numbers of its nodes tell which of them are older: each thread has its own.
+        frame: the frame of torch's that starts it.
+    """
+
+    outputs: tuple[Any, ...]
+    nodes: dict[Any, str]
+    retained: bool
+    aged: bool
+    frame: FrameType
+
+
+class Passes:
+    """Tells of all backward passes of the thread, also those of ``torch.autograd.grad``.
+
+    All of them ask for the engine in ``torch.autograd.graph._engine_run_backward``. The engine itself
+    frees the graph, so what a pass goes through is looked at before.
+
+    Args:
+        standins: where the look at the engine is put.
+    """
+
+    def __init__(self, standins: StandIns) -> None:
+        self.seen: list[Callable[[Pass], None]] = []
+        """What is told of each pass; one that raises does not keep the others from it."""
+
+        self.left = MOST
+        """Nodes that may still be looked at."""
+
+        self._standins = standins
+        # Whether the engine's threads make nodes as well as the program's.
+        self._elsewhere = self._created = False
+
+    def start(self, torch: Any, device: str) -> None:
+        """Begin to look.
+
+        Args:
+            torch: the module.
+            device: type of the device that the program computes on; on a CPU the engine has no threads.
+        """
+        self._elsewhere = device != "cpu"
+        self._standins.glance(torch.autograd.Variable, "_execution_engine", self._engine)
+
+    def _engine(self, _: Any, frame: FrameType) -> None:
+        # Others ask the engine for a callback at the end.
+        if frame.f_code.co_name != "_engine_run_backward":
+            return
+        found = variables(frame)
+        outputs, args = tuple(found["t_outputs"]), found["args"]
+        # As `torch.autograd.backward` and `grad` hand them over: gradients, retain_graph, create_graph.
+        keeps, creates = (bool(one) for one in args[1:3])
+        nodes = walk(map(root, outputs), self.left)
+        self.left -= len(nodes)
+        aged = not self._created and not any(name in THREADS for name in nodes.values())
+        self._created = self._created or (creates and self._elsewhere)
+        one = Pass(outputs, nodes, keeps, aged, frame)
+        for told in self.seen:
+            self._standins.guarded(told, one)
+
+
+def next_node(torch: Any) -> int | None:
+    """The number of autograd's next node on this thread; None where torch does not tell.
+
+    Args:
+        torch: the module.
+    """
+    ask = getattr(torch.autograd, "_get_sequence_nr", None)
+    return None if ask is None else int(ask())
+
+
+def root(output: Any) -> Any:
+    """The node that made a tensor, or that an edge of the graph points to; None if there is none."""
+    return output.node if hasattr(output, "node") else output.grad_fn
+
+
+def walk(roots: Iterable[Any], most: int) -> dict[Any, str]:
+    """Go through the graph behind some nodes, breadth first.
+
+    Only names and edges are asked for: saved tensors would call the program's own hooks.
+
+    Args:
+        roots: nodes; None among them is left out.
+        most: how many are found at most.
+
+    Returns:
+        The nodes with their names (see `name_of`).
+    """
+    found: dict[Any, str] = {}
+    names: dict[type, str] = {}
+    waiting = deque(one for one in roots if one is not None)
+    while waiting and len(found) < most:
+        node = waiting.popleft()
+        if node in found:
+            continue
+        kind = type(node)
+        name = names.get(kind) or name_of(node)
+        found[node] = name
+        if kind.__name__ != _UNTOLD:
+            names[kind] = name
+        for child, _ in node.next_functions:
+            if child is not None and child not in found:
+                waiting.append(child)
+    return found
