@@ -26,6 +26,7 @@ class OptimizerStep:
         device: type of device of these.
         calls: number of steps in the step.
         line: where the program calls it.
+        momentum: whether it was asked for a momentum above 0, as SGD can be.
     """
 
     path: Path
@@ -39,6 +40,7 @@ class OptimizerStep:
     device: str
     calls: int
     line: Line | None
+    momentum: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ class Denormals:
     """Numbers too small for the usual form (subnormal, IEEE 754), with which a CPU computes slowly.
 
     Args:
-        place: ``gradients``, ``parameters`` or ``states``.
+        place: ``gradients`` or ``parameters``.
         denormal: how many there are.
         total: of how many that were looked at.
         flushed: whether the CPU takes them for zero (``torch.set_flush_denormal``).

@@ -23,10 +23,6 @@ def anatomy_faults(anatomy: Json) -> Iterator[str]:
     graph = anatomy.get("graph")
     if graph is not None and graph["previous"] + graph["earlier"] > graph["nodes"]:
         yield "the anatomy's graph has more old nodes than nodes"
-    for layer in anatomy.get("recurrent", ()):
-        # Of a number that is none, such as NaN, no schema has an opinion.
-        if not 0 <= layer["dropout"] <= 1:
-            yield "the anatomy's recurrent layers have a dropout that is no share"
     for batch in anatomy.get("padding", ()):
         if batch["padding"] > batch["total"]:
             yield "the anatomy's padding is more than its total"

@@ -172,6 +172,11 @@ class Run:
         """The lane of that name, or None."""
         return next((lane for lane in self.lanes if lane.name == name), None)
 
+    @property
+    def device_trace(self) -> Trace | None:
+        """The last window of traced steps in which a device was seen, or None."""
+        return next((one for one in reversed(self.traces) if one.device and one.steps), None)
+
     def to_frame(self) -> pandas.DataFrame:
         """The run as a table for pandas: one row for each stage and kind of step.
 

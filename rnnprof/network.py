@@ -34,8 +34,7 @@ class Graph:
     """What the backward passes of the step went through.
 
     Args:
-        passes: number of backward passes in the step.
-        nodes: nodes of autograd's graph in all of them, up to `most`.
+        nodes: nodes of autograd's graph in all passes, up to `most`.
         previous: of these, nodes made after the step before this one began, and before this one did.
         earlier: nodes older than that.
         most: how many were looked at at most; as many nodes mean that there are more.
@@ -45,7 +44,6 @@ class Graph:
         line: where the last pass was started.
     """
 
-    passes: int
     nodes: int
     previous: int
     earlier: int
@@ -86,10 +84,7 @@ class Recurrent:
         input_size, hidden_size, layers, projection_size: of the layer; 0 for no projection.
         directions: 1, or 2 for a bidirectional layer.
         dtype: type of number of the input, as torch names it.
-        weights_dtype: of the weights.
         device: type of device, such as ``cuda``.
-        training: whether the layer is in training mode.
-        dropout: between the layers.
         one_chunk: whether the weights lie in one piece of memory, in order; None where that does not
             matter (CPU, cells).
         way: what computes it, by the node of its result: ``cudnn``, ``miopen``, ``onednn``, ``fused`` (a
@@ -110,10 +105,7 @@ class Recurrent:
     projection_size: int
     directions: int
     dtype: str
-    weights_dtype: str
     device: str
-    training: bool
-    dropout: float
     one_chunk: bool | None
     way: str
     line: Line | None

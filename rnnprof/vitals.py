@@ -12,6 +12,10 @@ from rnnprof.network import Line
 
 MOST_POINTS = 256
 """Points of a memory's course."""
+SECOND = "backward through the graph a second time"
+"""What torch says where a graph is gone, such as that of the step before (``torch/csrc/autograd``)."""
+CHANGED = "modified by an inplace operation"
+"""What torch says where a graph that is kept holds parameters that an update has changed since."""
 
 
 @dataclass(frozen=True)

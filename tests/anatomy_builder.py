@@ -48,11 +48,12 @@ def _any(hint: Any) -> st.SearchStrategy[Any]:
     if hint in SPECIAL:
         return SPECIAL[hint]
     if is_dataclass(hint):
-        return _parts(hint)
-    return {int: COUNT, str: st.sampled_from(NAMES), bool: st.booleans(), float: st.floats(0, 1)}[hint]
+        return parts(hint)
+    return {int: COUNT, str: st.sampled_from(NAMES), bool: st.booleans()}[hint]
 
 
-def _parts(kind: Any, **given: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+def parts(kind: Any, /, **given: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """An arbitrary one of a class, but for some of its fields."""
     fields = {key: _any(hint) for key, hint in get_type_hints(kind).items() if key not in given}
     return st.builds(kind, **fields, **given)
 
@@ -64,12 +65,12 @@ def _course(place: str, points: list[tuple[int, int]]) -> MemoryCourse:
 
 SPECIAL: dict[Any, st.SearchStrategy[Any]] = {}
 """Types whose fields depend on each other."""
-SPECIAL[Graph] = _parts(Graph, previous=SMALL, earlier=SMALL).map(
+SPECIAL[Graph] = parts(Graph, previous=SMALL, earlier=SMALL).map(
     lambda one: replace(one, nodes=one.nodes + one.previous + one.earlier if one.nodes < 2**62 else one.nodes)
 )
-SPECIAL[Recurrent] = _parts(Recurrent, directions=st.integers(1, 2))
-SPECIAL[Padding] = _parts(Padding, padding=SMALL).map(lambda one: replace(one, total=one.padding + 1))
-SPECIAL[Denormals] = _parts(Denormals, denormal=SMALL).map(lambda one: replace(one, total=one.denormal))
+SPECIAL[Recurrent] = parts(Recurrent, directions=st.integers(1, 2))
+SPECIAL[Padding] = parts(Padding, padding=SMALL).map(lambda one: replace(one, total=one.padding + 1))
+SPECIAL[Denormals] = parts(Denormals, denormal=SMALL).map(lambda one: replace(one, total=one.denormal))
 PAUSES = st.dictionaries(st.integers(0, 2), st.tuples(SMALL, SMALL), max_size=3).map(
     lambda found: tuple(
         Pauses(generation, count, total * bool(count), total // max(count, 1))
@@ -84,7 +85,7 @@ MEMORY = st.dictionaries(
     max_size=3,
 ).map(lambda found: tuple(_course(place, points) for place, points in found.items()))
 
-ANATOMIES: st.SearchStrategy[Anatomy] = _parts(Anatomy)
+ANATOMIES: st.SearchStrategy[Anatomy] = parts(Anatomy)
 """An arbitrary anatomy."""
-VITALS: st.SearchStrategy[Vitals] = _parts(Vitals, pauses=st.none() | PAUSES, memory=MEMORY)
+VITALS: st.SearchStrategy[Vitals] = parts(Vitals, pauses=st.none() | PAUSES, memory=MEMORY)
 """Arbitrary vitals."""

@@ -13,8 +13,8 @@ def layer(**changed: Any) -> Recurrent:
     given: dict[str, Any] = {
         "path": ("forward",), "kind": "lstm", "calls": 1, "backward": True, "time_steps": 35, "batch": 20,
         "packed_steps": None, "input_size": 200, "hidden_size": 200, "layers": 2, "projection_size": 0,
-        "directions": 1, "dtype": "float32", "weights_dtype": "float32", "device": "cpu", "training": True,
-        "dropout": 0.2, "one_chunk": None, "way": "onednn", "line": line(7, "self.rnn(emb, hidden)"),
+        "directions": 1, "dtype": "float32", "device": "cpu", "one_chunk": None, "way": "onednn",
+        "line": line(7, "self.rnn(emb, hidden)"),
     }  # fmt: skip
     return Recurrent(**(given | changed))
 

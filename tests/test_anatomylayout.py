@@ -14,19 +14,17 @@ import rnnprof
 from rnnprof import anatomylayout, runcheck
 from rnnprof.anatomy import Anatomy, Denormals, Loader, Padding
 from rnnprof.model import Run
-from rnnprof.network import Graph, Line, Output, Recurrent, State
+from rnnprof.network import Graph, Line, Output, State
 from rnnprof.probes import Probe
 from rnnprof.vitals import Compiled, Crowding, Failure, MemoryCourse, Pauses, Vitals
 from tests.anatomy_builder import line_of
+from tests.recurrent_calls import layer
 from tests.run_builder import run_of
 from tests.test_runcheck import PROBE, with_probe
 from tests.test_runfile import changed, refused
 
-GRAPH = asdict(Graph(1, 9, 4, 5, 1000, (("AddmmBackward", 9),), False, line_of(7)))
-LAYER = asdict(
-    Recurrent(("forward",), "lstm", 1, True, 35, 20, 700, 200, 200, 2, 0, 1, "float32", "float32", "cpu",
-              True, 0.2, None, "onednn", None)
-)  # fmt: skip
+GRAPH = asdict(Graph(9, 4, 5, 1000, (("AddmmBackward", 9),), False, line_of(7)))
+LAYER = asdict(layer(packed_steps=700))
 PADDING = asdict(Padding("targets", 3, 10, False, None))
 DENORMALS = asdict(Denormals("gradients", 3, 10, False))
 PAUSES = {"generation": 2, "count": 3, "total_ns": 9, "max_ns": 4}
@@ -63,11 +61,6 @@ TOO_LARGE = "must be smaller than or equal to 9223372036854775807"
         (with_anatomy(recurrent=[{**LAYER, "directions": 3}]), None),
         (with_anatomy(recurrent=[{**LAYER, "directions": True}]), None),
         (with_anatomy(recurrent=[{**LAYER, "path": "forward"}]), None),
-        (with_anatomy(recurrent=[{**LAYER, "dropout": 1.5}]), None),
-        (
-            with_anatomy(recurrent=[{**LAYER, "dropout": float("nan")}]),
-            "the anatomy's recurrent layers have a dropout that is no share",
-        ),
         (with_anatomy(recurrent=[LAYER] * 101), None),
         (with_anatomy(parameters=[{"dtype": "a", "device": "b", "tensors": 1, "elements": 2**63}]), None),
         (with_anatomy(padding=[{**PADDING, "padding": 11}]), "the anatomy's padding is more than its total"),
@@ -122,7 +115,7 @@ def test_broken_files(tmp_path: Path, content: bytes, message: str | None) -> No
 def full() -> Run:
     """A run that has something of most parts."""
     anatomy = Anatomy(
-        graph=Graph(1, 9, 4, 5, 1000, (("AddmmBackward", 9),), False, line_of(7)),
+        graph=Graph(9, 4, 5, 1000, (("AddmmBackward", 9),), False, line_of(7)),
         states=(State("hidden", 9, line_of(3, function="step")),),
         output=Output(10_000, 200, None, (10_000, 200), False, 10**7, None),
         loaders=(Loader(2, None, None, False, False, True),),
@@ -174,7 +167,7 @@ def test_keys_of_a_newer_version_may_be_anything(tmp_path: Path) -> None:
     )
     assert run.probe is not None
     assert run.probe.anatomy is not None
-    assert run.probe.anatomy.graph == Graph(1, 9, 4, 5, 1000, (("AddmmBackward", 9),), False, line_of(3))
+    assert run.probe.anatomy.graph == Graph(9, 4, 5, 1000, (("AddmmBackward", 9),), False, line_of(3))
 
 
 def parts(kind: Any, name: str) -> list[tuple[str, Any]]:

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 
 from rnnprof import units
-from rnnprof.analysis.bptt import KNEE, Knee, KneeLevel
+from rnnprof.analysis.bptt import KNEE, TIMES, Knee, KneeLevel
 from rnnprof.analysis.law import number
 from rnnprof.analysis.least_squares import fit
 from rnnprof.analysis.result import Interval
@@ -26,9 +26,6 @@ ALIKE = 0.02
 """How far tokens per step may be from being in proportion: a last short batch is counted among them."""
 LEAST_LEVELS = 3
 """With fewer, any two times lie on a line, and nothing says how far off it is."""
-
-TIMES = 1 / KNEE - 1
-"""How many times as much as the fixed part the other one is at the knee."""
 
 Cell = tuple[int, ...]
 Group = tuple[Combination, ...]

@@ -48,7 +48,7 @@ def clock_report(run: Run, main: Divided | None) -> ClockReport | None:
         return None
     lane = main.lane
     kinds = [kind for kind in CLOCKS if kind in lane.steps and lane.steps[kind].series.count]
-    trace = next((one for one in reversed(run.traces) if one.device and one.steps), None)
+    trace = run.device_trace
     if not (kinds or trace) or not _accelerated(run, kinds, trace):
         return None
     clocks = {kind: _clock(lane, kind) for kind in kinds}

@@ -79,7 +79,7 @@ def step_times(run: Run, probe: Probe, main: Divided | None, clocks: ClockReport
     Returns:
         Means over the measured steps and over the last window of traced ones.
     """
-    trace = next((one for one in reversed(run.traces) if one.device and one.steps), None)
+    trace = run.device_trace
     known = StepTimes("", 0, None)
     if main is not None and main.kind in MEASURED and main.basis_ns:
         steps = main.shown.series.count

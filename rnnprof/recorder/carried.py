@@ -100,6 +100,9 @@ class _Uses(ast.NodeVisitor):
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
         """Its body is another function's."""
 
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
+        """Likewise."""
+
     def visit_Lambda(self, node: ast.Lambda) -> None:
         """Likewise."""
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
-from types import FrameType, TracebackType
+from types import FrameType, FunctionType, TracebackType
 from typing import Any
 
 from rnnprof.environment import HIDDEN, SECRET, hide_secrets
@@ -16,16 +16,15 @@ from rnnprof.network import Line
 from rnnprof.places import Libraries, is_own, source
 from rnnprof.recorder.carried import carried
 from rnnprof.unwarned import unwarned
-from rnnprof.vitals import Failure
+from rnnprof.variables import variables
+from rnnprof.vitals import CHANGED, SECOND, Failure
 
-SECOND = "backward through the graph a second time"
-"""What torch says where a graph is gone, such as that of the step before (``torch/csrc/autograd``)."""
-CHANGED = "modified by an inplace operation"
-"""What torch says where a graph that is kept holds parameters that an update has changed since."""
 STATES = ("hidden", "state", "states", "memory", "mems", "h", "c", "hx", "cx", "hc")
 """Names of states, for where there is no loop to be read."""
 LIKELY = ("hidden", "state", "mem", "hx", "cx")
 """Parts of the names of attributes that are states."""
+PLAIN = (str, int, float, bool, bytes, type(None))
+"""Types whose text is Python's own work."""
 MOST_CHARACTERS = 300
 MOST_STATES = 8
 MOST_FRAMES = MOST_MODULES = 200
@@ -45,7 +44,7 @@ def failure(error: Exception) -> Failure:
     torch = sys.modules.get("torch")
     libraries = Libraries(torch if hasattr(torch, "__file__") else None)
     frames = list(_frames(error.__traceback__, libraries))
-    words = str(error)
+    words = _words(error)
     states: tuple[str, ...] = ()
     line: Line | None = None
     if torch is not None and (SECOND in words or CHANGED in words):
@@ -59,6 +58,14 @@ def failure(error: Exception) -> Failure:
         states=states,
         state_line=line,
     )
+
+
+def _words(error: Exception) -> str:
+    """What an exception says, if that is nothing that the program computes: else its texts alone."""
+    shown, given = type(error).__str__, error.args
+    if isinstance(shown, FunctionType) or any(type(one) not in PLAIN for one in given):
+        return " ".join(one for one in given if type(one) is str)
+    return str(error)
 
 
 def without_secrets(words: str) -> str:
@@ -95,16 +102,13 @@ def _states(torch: Any, frames: list[Frame]) -> tuple[tuple[str, ...], Line | No
     """The names of what a loop carries with its graph, and the line that hands the first of them on."""
     guessed: tuple[str, ...] = ()
     for frame, line in frames:
-        names = _names(frame)
-        try:
-            for read_at in _carried(frame, line):
-                found = [name for name in read_at if _has_graph(torch, _value(names, name))]
-                if found:
-                    return tuple(found[:MOST_STATES]), _line(frame, read_at[found[0]])
-            guessed = guessed or tuple(name for name in STATES if _has_graph(torch, names.get(name)))
-            guessed = guessed or _attributes(torch, names)
-        finally:
-            _let_go(frame, names)
+        names = {**frame.f_globals, **variables(frame)}
+        for read_at in _carried(frame, line):
+            found = [name for name in read_at if _has_graph(torch, _value(names, name))]
+            if found:
+                return tuple(found[:MOST_STATES]), _line(frame, read_at[found[0]])
+        guessed = guessed or tuple(name for name in STATES if _has_graph(torch, names.get(name)))
+        guessed = guessed or _attributes(torch, names)
     return guessed[:MOST_STATES], None
 
 
@@ -115,11 +119,6 @@ def _carried(frame: FrameType, line: int) -> list[dict[str, int]]:
             return list(carried(text, line))
     except (SyntaxError, ValueError, RecursionError):
         return []
-
-
-def _names(frame: FrameType) -> dict[str, Any]:
-    """The local names of a frame, and those of its module."""
-    return {**frame.f_globals, **frame.f_locals}
 
 
 def _value(names: dict[str, Any], name: str) -> Any:
@@ -178,18 +177,3 @@ def _has_graph(torch: Any, value: Any, depth: int = 3) -> bool:
             items = islice(kind.__iter__(value), MOST_ITEMS)
             return any(_has_graph(torch, one, depth - 1) for one in items)
     return False
-
-
-def _let_go(frame: FrameType, names: dict[str, Any]) -> None:
-    """Leave no copy of the local names with a frame that may go on.
-
-    Before Python 3.13 a function's frame keeps what `f_locals` gave; where the program has asked for it
-    as well (`locals()`), it is the program's.
-    """
-    names.clear()
-    optimized = frame.f_code.co_flags & 1
-    if sys.version_info < (3, 13) and optimized:
-        local = frame.f_locals
-        # The frame's, the one here, and the call's.
-        if sys.getrefcount(local) <= 3:
-            local.clear()

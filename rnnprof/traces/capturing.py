@@ -64,13 +64,11 @@ class Capturing:
         self._probe: ProbeTrace | None = None
         self._guard = TorchGuard()
         self._training = self._stopped = self._counting = False
-        # Why cProfile's statistics are not there, and how many steps more than the most were asked for.
-        self._lost = ""
-        self._refused = 0
+        # Why cProfile's statistics are not there; how many steps were asked for, and how many too many.
+        self._lost, self._asked, self._refused = "", 0, 0
         self.log: SpanLog | None = None
         """Where the spans of all steps are written down, for the stage-only trace."""
 
-        self._asked = 0
         options = tracing(trace)
         numbers: tuple[int, ...] = ()
         if options is not None:

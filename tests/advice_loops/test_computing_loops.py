@@ -25,12 +25,12 @@ WORDS, LETTERS = 2_000, 30
 
 
 class Model(nn.Module):
-    """A language model of one recurrent layer."""
+    """A language model of one recurrent layer, or more."""
 
-    def __init__(self, classes: int = LETTERS, width: int = H) -> None:
+    def __init__(self, classes: int = LETTERS, width: int = H, layers: int = 1) -> None:
         super().__init__()
         self.encoder = nn.Embedding(classes, width)
-        self.rnn = nn.GRU(width, width)
+        self.rnn = nn.GRU(width, width, layers)
         self.decoder = nn.Linear(width, classes)
 
     def forward(self, x: Any) -> Any:
@@ -88,8 +88,8 @@ def filled(model: nn.Module) -> None:
 
 
 def test_an_update_by_hand_is_found(tmp_path: Path) -> None:
-    (one,) = found(update_by_hand, trained(tmp_path, update=by_hand))
-    tensors = len(list(Model().parameters()))
+    (one,) = found(update_by_hand, trained(tmp_path, Model(layers=2), update=by_hand))
+    tensors = len(list(Model(layers=2).parameters()))
     assert one.evidence.startswith(f"{tensors} calls such as `Tensor.add_` in a step, for {tensors} tensors")
     assert (one.source, one.stage) == ("p.data.add_(p.grad, alpha=-0.1)", ("update",))
     assert one.file == __file__
@@ -97,7 +97,7 @@ def test_an_update_by_hand_is_found(tmp_path: Path) -> None:
 
 
 def test_clipping_by_hand_is_found(tmp_path: Path) -> None:
-    (one,) = found(clip_by_hand, trained(tmp_path, clip=scaled))
+    (one,) = found(clip_by_hand, trained(tmp_path, Model(layers=2), clip=scaled))
     assert (one.source, one.stage) == ("p.grad.clamp_(-1, 1)", ("clip",))
 
 

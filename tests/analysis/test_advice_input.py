@@ -185,7 +185,7 @@ def test_little_padding_is_no_finding() -> None:
 
 RAGGED = Anatomy(loaders=(loader(items=1010),))
 COMPILED = Vitals(compiled=Compiled(graphs=2, later=1))
-CONVOLVING = Graph(1, 9, 0, 0, 99, (("ConvolutionBackward", 2),), False, None)
+CONVOLVING = Graph(9, 0, 0, 99, (("ConvolutionBackward", 2),), False, None)
 
 
 def test_a_shorter_last_batch_that_is_compiled_again_is_found() -> None:

@@ -56,6 +56,9 @@ def test_when_a_device_is_full() -> None:
         "step 1,005, steadily by 205 KiB per step. At that pace its 3.91 GiB are full after 2,000 more steps."
     )
     assert finding.urgent
+    # It comes first also where it grows more slowly.
+    run = a_course(course(lambda at: 400 + 2000 * at), device, device="cuda", probe={"places": places})
+    assert found(memory_growth, run)[0].title == "Memory grows over the run: 1.00 MiB per step"
 
 
 def test_a_memory_that_is_full_much_later_is_not_urgent() -> None:
@@ -92,7 +95,7 @@ def test_memory_that_does_not_grow(size: Callable[[float], float]) -> None:
 
 
 def test_a_graph_that_grows_is_said_once() -> None:
-    anatomy = Anatomy(graph=Graph(1, 36, 9, 18, 5000, (), True, None))
+    anatomy = Anatomy(graph=Graph(36, 9, 18, 5000, (), True, None))
     run = a_course(course(lambda at: 400 + 200 * at), anatomy=anatomy, steps=10)
     assert found(memory_growth, run) == ()
     assert "detach" in [finding.key for finding in advise(run).findings]

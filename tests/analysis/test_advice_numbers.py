@@ -1,25 +1,18 @@
-"""Threads without a core, denormal numbers and double precision; and that no check of computing fails."""
+"""Threads without a core, denormal numbers and double precision."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from rnnprof.analysis.advice.case import Abstain, Check
 from rnnprof.analysis.advice.crowding import threads
 from rnnprof.analysis.advice.numbers import denormals, float64
-from rnnprof.analysis.advice.truncation import bptt
-from rnnprof.analysis.advice.updating import clip_by_hand, fused, update_by_hand, zero_fill
-from rnnprof.analysis.advice.vocabulary import vocabulary
-from rnnprof.anatomy import Anatomy, Denormals, OneByOne, OptimizerStep
-from rnnprof.network import Output, Parameters, Recurrent
+from rnnprof.anatomy import Anatomy, Denormals
+from rnnprof.network import Parameters
 from rnnprof.vitals import Crowding, Vitals
-from tests import run_builder
-from tests.advice_runs import STAGES, a_run, abstains, found
+from tests.advice_runs import a_run, abstains, found
+from tests.recurrent_calls import layer
 
 CROWDED = Vitals(crowding=Crowding(10_000, 2, 15_000, 5_000, 2_000))
 MACHINE = {
@@ -75,7 +68,7 @@ def test_more_threads_than_cores_need_no_measurement_but_load_is_no_proof() -> N
 def test_denormals_are_named_by_their_places() -> None:
     looked = (
         Denormals("gradients", 120, 1000, False),
-        Denormals("states", 0, 700, False),
+        Denormals("parameters", 0, 700, False),
         Denormals("parameters", 9, 1000, False),
     )
     (one,) = found(denormals, a_run(anatomy=Anatomy(denormals=looked)))
@@ -102,86 +95,21 @@ def test_double_precision_saves_half_of_what_computes() -> None:
     assert one.saving == pytest.approx(24 / 26.1)
 
 
+def test_of_an_lstm_in_double_precision_more_than_half_may_go() -> None:
+    """In float32 it is one call of oneDNN."""
+    lstm = layer(path=("forward", "rnn"), dtype="float64", way="composed")
+    double = Anatomy(parameters=(Parameters("float64", "cpu", 4, 900),), recurrent=(lstm,))
+    stages = {"forward": 8.0, ("forward", "rnn"): 6.0, "backward": 12.0, ("backward", "rnn"): 10.0}
+    (one,) = found(float64, a_run(stages, rest=0.0, anatomy=double, environment={"onednn_enabled": True}))
+    assert one.saving == pytest.approx((20 / 2 + 16 / 2) / 20)
+    assert one.bound.endswith("the width of a vector; of `nn.LSTM` all.")
+    assert "is one call of oneDNN" in one.evidence
+    (one,) = found(float64, a_run(stages, rest=0.0, anatomy=double))
+    assert one.saving == 0.5
+    assert "oneDNN" not in one.evidence + one.bound
+
+
 def test_single_precision_is_fine() -> None:
     single = Anatomy(parameters=(Parameters("float64", "cpu", 1, 100), Parameters("float32", "cpu", 4, 900)))
     assert found(float64, a_run(anatomy=single)) == ()
     assert abstains(float64, a_run(anatomy=Anatomy())) == "The parameters' type of number is not known."
-
-
-CHECKS: tuple[Check, ...] = (
-    *(vocabulary, update_by_hand, clip_by_hand, zero_fill, fused),
-    *(threads, denormals, float64, bptt),
-)
-NUMBER = st.integers(0, 3) | st.integers(0, 10**5) | st.just(2**63 - 1)
-PATHS = st.sampled_from([(), ("update",), ("clip",), ("forward", "decoder"), ("forward", "decoder", "rnn")])
-DTYPES, DEVICES = (
-    st.sampled_from(["float64", "float32", "\x1b"]),
-    st.sampled_from(["cpu", "cuda:0", "", "mps"]),
-)
-KINDS = st.sampled_from(["lstm", "gru_cell", "rnn_tanh", "mine"])
-
-
-def some(made: type, /, **given: Any) -> st.SearchStrategy[Any]:
-    """A few of these, with numbers such as a file may hold."""
-    names = {
-        name: NUMBER
-        for name, hint in made.__annotations__.items()
-        if hint == "int" and name not in given
-    }  # fmt: skip
-    maybe = {name: st.none() | NUMBER for name, hint in made.__annotations__.items() if hint == "int | None"}
-    return st.lists(st.builds(made, **names, **maybe, **given), max_size=2).map(tuple)
-
-
-@st.composite
-def anatomies(draw: st.DrawFn) -> Anatomy:
-    sizes = st.none() | st.tuples(NUMBER, NUMBER)
-    given = {"path": PATHS, "line": st.none()}
-    return Anatomy(
-        recurrent=draw(some(Recurrent, kind=KINDS, **given)),
-        parameters=draw(some(Parameters, dtype=DTYPES, device=DEVICES)),
-        output=next(iter(draw(some(Output, embedding=sizes, line=st.none()))), None),
-        optimizers=draw(some(OptimizerStep, device=DEVICES, **given)),
-        one_by_one=draw(
-            some(OneByOne, what=st.sampled_from(["update", "clip", "zero"]), device=DEVICES, **given)
-        ),
-        denormals=draw(some(Denormals)),
-        missing=draw(st.sampled_from([(), (("output", ""),), (("recurrent", "x"), ("x", "y"))])),
-    )
-
-
-def tried(run: Any) -> None:
-    """No check raises anything but `Abstain`; a saving is a number, and what is said are sentences."""
-    for check in CHECKS:
-        try:
-            findings = found(check, run)
-        except Abstain as reason:
-            findings, said = (), str(reason)
-        else:
-            said = "."
-        assert said.endswith(".")
-        for one in findings:
-            assert one.saving is None or one.saving >= 0
-            assert all(
-                text.endswith(".") for text in (one.evidence, one.change, one.check, one.bound) if text
-            )
-            assert not one.title.endswith(".")
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    anatomies(),
-    st.none() | some(Crowding).map(lambda found: Vitals(crowding=next(iter(found), None))),
-    st.sampled_from([{}, MACHINE, {"threads": -1, "cpus_usable": True, "load_average": ["x"], "env": 3}]),
-    st.sampled_from([0.0, 0.001, 500.0]),
-)
-def test_no_check_fails_on_what_a_file_may_hold(
-    anatomy: Anatomy, vitals: Vitals | None, environment: dict[str, Any], update: float
-) -> None:
-    stages = {**STAGES, ("forward", "decoder"): 1.0, "repackage": 0.0, "update": update}
-    tried(a_run(stages, 3, anatomy, vitals, environment=environment))
-
-
-@settings(max_examples=25, deadline=None)
-@given(run_builder.runs())
-def test_nor_on_any_run(run: Any) -> None:
-    tried(run)

@@ -10,9 +10,10 @@ from rnnprof.analysis.advice.advise import advise
 from rnnprof.analysis.advice.detaching import detach
 from rnnprof.anatomy import Anatomy
 from rnnprof.model import Stage
-from rnnprof.network import Graph, Recurrent, State
+from rnnprof.network import Graph, State
 from rnnprof.vitals import Failure, MemoryCourse, Vitals
 from tests.advice_runs import STAGES, a_run, abstains, found, line
+from tests.recurrent_calls import layer
 from tests.run_builder import lane_of, series
 
 CALL = line(207, "output, hidden = model(data, hidden)")
@@ -27,7 +28,7 @@ MODIFIED = "one of the variables needed for gradient computation has been modifi
 
 
 def graph(nodes: int = 36, previous: int = 9, earlier: int = 18, most: int = 5000) -> Graph:
-    return Graph(1, nodes, previous, earlier, most, (("AddmmBackward", 4),), True, BACKWARD)
+    return Graph(nodes, previous, earlier, most, (("AddmmBackward", 4),), True, BACKWARD)
 
 
 def states(*names: str) -> tuple[State, ...]:
@@ -162,11 +163,7 @@ def test_the_failure_names_the_state() -> None:
 
 def test_the_failure_of_a_recurrent_program_without_names() -> None:
     failure = Failure("RuntimeError", TWICE, BACKWARD)
-    layer = Recurrent(
-        ("forward",), "lstm", 1, True, 35, 20, None, 200, 200, 2, 0, 1,
-        "float32", "float32", "cpu", True, 0.0, None, "onednn", CALL,
-    )  # fmt: skip
-    seen = a_run(steps=0, vitals=Vitals(failure=failure), anatomy=Anatomy(recurrent=(layer,)))
+    seen = a_run(steps=0, vitals=Vitals(failure=failure), anatomy=Anatomy(recurrent=(layer(),)))
     stage = Stage("init_hidden", series([100]))
     named = replace(seen, probe=None, lanes=(lane_of("train", {}, (stage,)),))
     for run in (seen, named):

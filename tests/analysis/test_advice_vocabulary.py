@@ -6,18 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from rnnprof.analysis.advice.operations import projection, recurrent
+from rnnprof.analysis.advice.operations import others, projection, recurrent
 from rnnprof.analysis.advice.softmaxes import _harmonic, adaptive, sampled
 from rnnprof.analysis.advice.vocabulary import vocabulary
 from rnnprof.anatomy import Anatomy
-from rnnprof.network import Output, Recurrent
+from rnnprof.network import Output
 from rnnprof.probes import Work
 from tests.advice_runs import a_run, abstains, found, line
+from tests.recurrent_calls import layer
 
-LSTM = Recurrent(
-    *(("forward", "rnn"), "lstm", 1, True, 35, 20, None, 200, 200, 2, 0, 1),
-    *("float32", "float32", "cpu", True, 0.2, None, "composed", line(30)),
-)
+LSTM = layer(path=("forward", "rnn"), line=line(30))
 OUTPUT = Output(33_278, 200, 700, (33_278, 200), False, 14_000_000, line(48, "loss = criterion(output, y)"))
 ANATOMY = Anatomy(recurrent=(LSTM,), output=OUTPUT)
 
@@ -33,6 +31,14 @@ def test_operations_are_those_of_the_matrices() -> None:
     assert recurrent(cell) == 2 * 700 * 200 * 400
     assert recurrent(replace(LSTM, kind="mine")) == 0
     assert projection(OUTPUT, 700) == 2 * 700 * 200 * 33_278
+
+
+def test_without_recurrent_layers_every_weight_meets_each_row_but_an_embeddings() -> None:
+    table = 33_278 * 200
+    assert others(ANATOMY, OUTPUT, 700) == recurrent(LSTM)
+    assert others(Anatomy(), OUTPUT, 700) == 2 * 700 * (14_000_000 - 2 * table)
+    assert others(Anatomy(), replace(OUTPUT, tied=True), 700) == 2 * 700 * (14_000_000 - table)
+    assert others(Anatomy(), replace(OUTPUT, weights=table), 700) == 0
 
 
 def test_an_adaptive_softmax_leaves_what_its_clusters_are_for() -> None:
@@ -57,18 +63,19 @@ def test_it_is_found_with_what_each_remedy_saves() -> None:
     (one,) = found(vocabulary, a_run(anatomy=ANATOMY))
     assert (one.key, one.line, one.source) == ("vocabulary", 48, "loss = criterion(output, y)")
     assert "700 predictions × 200 inputs × 33,278 classes are 9.32 GFLOP forward" in one.evidence
+    assert "of the operations of it and the recurrent layers. " in one.evidence
     # 33,278 x 200 against 2 x 4 x 200 x 400 of the layers.
     part = 33_278 / (33_278 + 3200)
     assert f"{part:.1%}".replace("%", " %") in one.evidence
-    time = part * 24 / 26.1
+    # The projection's part of the weights is that of update and clip, too.
+    time = part * 24 / 26.1 + 33_278 * 200 / 14e6 * 1.5 / 26.1
     best = adaptive(200, 33_278)
     assert best is not None
     assert one.saving == pytest.approx(time * (1 - min(best.left, 1025 / 33_278)))
     assert "nn.AdaptiveLogSoftmaxWithLoss(200, 33278, cutoffs=[" in one.change
-    assert "1,024 drawn classes leave 3.1 %" in one.change
+    assert "and 1,024 drawn classes: at most 84.0 % (it leaves 3.1 %)." in one.change
     # 47.5 % of the parameters, and of the 1.5 of 26.1 ms that update and clip take.
-    assert "free 6,655,600 parameters, 47.5 % of all" in one.change
-    assert "at most 2.7 % of a step; the product stays" in one.change
+    assert "47.5 % fewer parameters, and at most 2.7 % (of update, clip" in one.change
 
 
 def test_the_time_of_the_stages_is_taken_where_it_is_known() -> None:
@@ -78,14 +85,19 @@ def test_the_time_of_the_stages_is_taken_where_it_is_known() -> None:
         ("forward", "decoder"): 4.0,
         "loss": 1.0,
         "backward": 15.0,
-        ("backward", "decoder"): 7.0,
+        ("backward", "decoder"): 5.0,
+        ("backward", "rnn"): 8.0,
         "update": 1.0,
     }
     (one,) = found(vocabulary, a_run(stages, rest=0.0, anatomy=ANATOMY))
-    assert "`forward/decoder` and its backward pass, with loss, take 48.0 % of the step." in one.evidence
+    # Of the 15 of backward all but the other child's: the softmax's is in none.
+    assert "and loss with what backward does for them take 48.0 % of the step." in one.evidence
     del stages["backward", "decoder"]
     (one,) = found(vocabulary, a_run(stages, rest=0.0, anatomy=ANATOMY))
-    assert "taken as twice forward, with loss, take 52.0 % of the step." in one.evidence
+    assert "for them (taken as twice as long) take 60.0 % of the step." in one.evidence
+    # Whatever the operations say: something that is not among them takes most of the time.
+    slow = stages | {"forward": 14.0, "backward": 24.0}
+    assert found(vocabulary, a_run(slow, rest=0.0, anatomy=ANATOMY)) == ()
     # A decoder that is a recurrent network of its own is no projection.
     inside = replace(LSTM, path=("forward", "decoder", "rnn"))
     (one,) = found(vocabulary, a_run(stages, anatomy=replace(ANATOMY, recurrent=(inside,))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from statistics import geometric_mean
 
 import pytest
 
@@ -60,6 +61,32 @@ def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
         assert found is not None
         held += found.interval is not None and found.interval[0] <= 216 <= found.interval[1]
     assert 182 <= held <= 198
+
+
+def test_at_the_intervals_ends_the_fit_is_off_by_as_much_as_t_allows() -> None:
+    """As Fieller's interval is defined, by the normal equations of the two parts."""
+    found, dice = swept(off=0.02, seed=5), random.Random(5)
+    assert found is not None
+    assert found.interval is not None
+    times = [
+        [(FIXED + SCALED * steps) * pace * dice.lognormvariate(0, 0.02) for steps in (16, 32, 64)]
+        for pace in (1.0, 0.8)
+    ]
+    rows = [
+        (geometric_mean(some) / ns, geometric_mean(some) / ns * steps)
+        for some in times
+        for ns, steps in zip(some, (16, 32, 64), strict=True)
+    ]
+    aa, ab, bb = (sum(row[i] * row[j] for row in rows) for i, j in ((0, 0), (0, 1), (1, 1)))
+    a, b = (sum(row[i] for row in rows) for i in (0, 1))
+    whole = aa * bb - ab * ab
+    fixed, scaled = (bb * a - ab * b) / whole, (aa * b - ab * a) / whole
+    left = sum((1 - fixed * x - scaled * y) ** 2 for x, y in rows)
+    # Six times, less two parts and the scale of the second group.
+    variance = left / 3 / whole
+    for end in (one / 9 for one in found.interval):
+        error = variance * (bb + 2 * end * ab + end**2 * aa)
+        assert abs(fixed - end * scaled) / error**0.5 == pytest.approx(3.182, rel=1e-3)
 
 
 def test_two_levels_are_a_line_without_an_error() -> None:

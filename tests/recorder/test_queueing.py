@@ -58,6 +58,9 @@ def test_a_number_that_another_thread_has_now(tmp_path: Path) -> None:
     now[0] = 100
     threads(tmp_path, t7="50 15 5", t8="20 30 9")
     assert queueing.found() == Crowding(100, 2, 45 + 20, 10 + 30, 10)
+    # It has run for longer than the one before, and waited less.
+    threads(tmp_path, t7="50 15 5", t8="950 30 9")
+    assert queueing.found() == Crowding(100, 2, 45 + 950, 10 + 30, 10)
 
 
 def test_files_that_cannot_be_read_are_left_out(tmp_path: Path) -> None:

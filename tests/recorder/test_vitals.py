@@ -56,12 +56,15 @@ def test_what_a_run_has(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signs, "Courses", Courses)
     monkeypatch.setattr(signs, "Queueing", lambda: SimpleNamespace(found=lambda: "queue"))
     vitals = looked(0, 5, 21)
+    lane = Lane()
+    # A step that failed is none that was done.
+    lane.dealt, lane.dropped = 53, 3
+    vitals.dealt(lane, 16, 5)
     found = vitals.found()
     assert found is not None
-    assert (found.memory, found.crowding, found.failure) == ((5, 21), "queue", None)
+    assert (found.memory, found.crowding, found.failure) == ((5, 21, 34), "queue", None)
     vitals.end()
     vitals.end()
-    lane = Lane()
     lane.dealt = 99
     vitals.dealt(lane, 16, 5)
     vitals.failed(ValueError("late"))

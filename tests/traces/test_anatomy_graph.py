@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from anatomy_step import line_with, look
 from torch import nn
 
@@ -17,6 +18,7 @@ import rnnprof
 from rnnprof.network import Graph, Parameters
 from rnnprof.traces.probe import passes
 from rnnprof.traces.probe.graph import Leaves
+from rnnprof.traces.probe.looks import LOOKS
 
 
 def graph_of(*steps: Any, device: str = "cpu") -> Graph:
@@ -37,7 +39,6 @@ def test_a_pass_is_counted_node_by_node() -> None:
 
     found = look(step)
     assert found.graph == Graph(
-        passes=1,
         nodes=4,
         previous=0,
         earlier=0,
@@ -69,7 +70,7 @@ def test_without_a_pass_nothing_is_said() -> None:
 def test_all_ways_to_go_back_are_seen(run: Any) -> None:
     x = weights(3)
     found = graph_of(lambda: run((x * 2).sum(), x))
-    assert (found.passes, found.nodes) == (1, 3)
+    assert found.nodes == 3
     assert found.retained is (
         "retain_graph" in run.__code__.co_consts[-1] if run.__code__.co_consts[-1] else False
     )
@@ -82,7 +83,7 @@ def test_passes_are_added_up() -> None:
         for _ in range(3):
             (x * 2).sum().backward()
 
-    assert (graph_of(step).passes, graph_of(step).nodes) == (3, 9)
+    assert graph_of(step).nodes == 9
 
 
 def test_a_state_that_is_not_detached_makes_the_graph_reach_back() -> None:
@@ -142,6 +143,8 @@ def test_large_graphs_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     found = look(step)
     assert found.graph is not None
     assert (found.graph.nodes, found.parameters) == (4, ())
+    # All passes of the step together.
+    assert graph_of(lambda: [(x * 2).sum().backward() for _ in range(3)]).nodes == 4
 
 
 def test_parameters_are_told_by_type_and_counted_once() -> None:
@@ -273,3 +276,40 @@ def test_in_a_run_the_step_before_is_known(
     assert train is not None
     counts = {kind: steps.wall.count for kind, steps in train.steps.items()}
     assert counts == {"warmup": warmup - 1, "probe": 1, "host": 3}
+
+
+def test_a_tensor_with_a_class_of_its_own_is_asked_nothing() -> None:
+    asked: list[str] = []
+
+    class Wrapped(torch.Tensor):
+        @staticmethod
+        def __new__(cls: Any, inner: Any) -> Any:
+            policy: dict[str, Any] = {"dispatch_device": True, "dispatch_sizes_strides_policy": "sizes"}
+            return torch.Tensor._make_wrapper_subclass(cls, inner.shape, requires_grad=True, **policy)
+
+        def __init__(self, inner: Any) -> None:
+            self.inner = inner
+
+        @property
+        def grad_fn(self) -> Any:
+            asked.append("grad_fn")
+            return super().grad_fn
+
+        @classmethod
+        def __torch_dispatch__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            asked.append(str(function))
+            inner = [one.inner if isinstance(one, Wrapped) else one for one in args]
+            return function(*inner, **(kwargs or {}))
+
+    def step() -> Any:
+        weight = Wrapped(torch.ones(4, 3))
+        F.cross_entropy(F.linear(torch.ones(2, 3), weight), torch.tensor([0, 1])).backward()
+        Wrapped(torch.ones(())).backward()
+        return weight
+
+    keep = [step()]
+    alone = asked.copy()
+    asked.clear()
+    anatomy = look(lambda: keep.append(step()), make=LOOKS)
+    assert asked == alone
+    assert anatomy.parameters == ()

@@ -28,10 +28,7 @@ BASE = Recurrent(
     projection_size=0,
     directions=1,
     dtype="float32",
-    weights_dtype="float32",
     device="cpu",
-    training=True,
-    dropout=0.0,
     one_chunk=None,
     way="composed",
     line=None,
@@ -41,10 +38,10 @@ KINDS = [
     (
         nn.LSTM,
         {"num_layers": 2, "dropout": 0.5, "bidirectional": True},
-        {"layers": 2, "dropout": 0.5, "directions": 2},
+        {"layers": 2, "directions": 2},
     ),
     (nn.LSTM, {"proj_size": 2}, {"projection_size": 2}),
-    (nn.LSTM, {"dtype": torch.float64}, {"dtype": "float64", "weights_dtype": "float64"}),
+    (nn.LSTM, {"dtype": torch.float64}, {"dtype": "float64"}),
     (nn.LSTM, {"batch_first": True}, {"time_steps": 2, "batch": 5, "way": "onednn"}),
     (nn.GRU, {}, {"kind": "gru"}),
     (nn.RNN, {}, {"kind": "rnn_tanh"}),
@@ -110,7 +107,7 @@ def test_without_a_gradient_nothing_tells_the_way() -> None:
             net(torch.ones(5, 2, 3))
 
     (row,) = look(step).recurrent
-    assert (row.backward, row.training, row.way) == (False, False, "")
+    assert (row.backward, row.way) == (False, "")
 
 
 def test_each_line_and_each_size_is_a_row() -> None:

@@ -55,6 +55,16 @@ CHECKS: Mapping[str, Check] = {
 }
 """All checks, by the key of what they find."""
 
+COVERS: Mapping[str, tuple[str, ...]] = {
+    # A graph that grows makes steps slower and the last of them long, and takes memory.
+    "detach": ("drift", "memory_growth", "stalls"),
+    # In double precision an LSTM does not take oneDNN's way, which `float64` counts in.
+    "float64": ("fast_path",),
+    # What stands in line are the workers.
+    "workers": ("threads",),
+}
+"""What a finding explains: findings of these keys say nothing more beside it."""
+
 
 def advise(run: Run, result: Breakdown | None = None) -> Advice:
     """Examine a run.
@@ -77,7 +87,9 @@ def advise(run: Run, result: Breakdown | None = None) -> Advice:
             silent.append(Silent(key, str(reason)))
         else:
             checked.append(key)
-    kept = [one for one in found if one.urgent or one.saving is None or one.saving >= LEAST]
+    worth = [one for one in found if one.urgent or one.saving is None or one.saving >= LEAST]
+    covered = {key for one in worth for key in COVERS.get(one.key, ())}
+    kept = [one for one in worth if one.key not in covered]
     ranked = sorted(map(_printed, kept), key=lambda one: (not one.urgent, -(one.saving or 0.0)))
     return Advice(
         sentence=_sentence(len({one.key for one in ranked}), len(checked), len(silent)),

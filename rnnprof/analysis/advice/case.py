@@ -17,6 +17,10 @@ LEAST = 0.02
 """The smallest saving, as a part of a step, that is worth advice."""
 
 
+COMPUTING = ("forward", "loss", "backward")
+"""Stages whose time goes with the numbers that a model computes."""
+
+
 class Abstain(Exception):
     """Raised by a check that lacks its signal; its text is one sentence that says what is missing."""
 
@@ -57,6 +61,23 @@ class Case:
         if self.run.vitals is None:
             raise Abstain("The process around the steps was not looked at.")
         return self.run.vitals
+
+    @property
+    def on_cpu(self) -> bool:
+        """Whether the program computes on the CPU: by its probe, or else by its clocks and its machine."""
+        if self.run.probe is not None:
+            return self.run.probe.device == "cpu"
+        device = str(self.run.environment.get("device", "cpu")).lower()
+        return self.result.clocks is None and device.startswith("cpu")
+
+    def number(self, fact: str) -> int | None:
+        """A number above 0 that the environment holds; None for anything else, which a file may hold.
+
+        Args:
+            fact: its key, such as ``threads`` or ``cpus_usable``.
+        """
+        value = self.run.environment.get(fact)
+        return value if type(value) is int and value > 0 else None
 
     @property
     def step_ns(self) -> float:

@@ -22,23 +22,20 @@ CLASSES = {"lstm": "LSTM", "gru": "GRU", "rnn_tanh": "RNN", "rnn_relu": "RNN"}
 
 def cells(case: Case) -> Iterable[Finding]:
     """Find loops over time that one call of a whole layer could replace."""
-    loops = sorted(filter(_loop, seen(case, "recurrent").recurrent), key=lambda one: -one.calls)
-    if not loops:
+    rows = seen(case, "recurrent").recurrent
+    loops = sorted(filter(_loop, rows), key=lambda one: -one.calls)
+    if not loops or any(map(_whole, rows)):
         return
     layers = list(dict.fromkeys(_class(one) for one in loops))
     whole = " and ".join(f"`nn.{name}`" for name in layers)
     saving, bound = held(case, loops)
-    inputs = _inputs(loops)
-    if saving is not None and inputs < 1:
-        saving *= inputs
-        bound += f" Of that the part of the inputs' products, {units.fraction(inputs)}, by the sizes."
     yield Finding(
         key="cells",
         title=f"A loop calls {_called(loops[0])} one time step at a time",
         evidence=f"{_evidence(loops)} {_why(loops, whole)}",
         change=(
-            "Where the inputs of all time steps are known before the loop (they are not, where the output "
-            "of one time step makes the input of the next, as in decoding with attention), make one call of "
+            "Where the inputs of all time steps are known before the loop (they are not where an input is "
+            "made from the output before it, as in decoding), make one call of "
             f"{whole} over the whole sequence{_stacked(loops)}; a cell's weights are those of a layer of the "
             f"same sizes, under names that end in `_l0`."
         ),
@@ -54,6 +51,11 @@ def _loop(one: Recurrent) -> bool:
     """A loop over time, of training: without a gradient a program samples, each word from the one before."""
     alone = one.kind.endswith(CELL) or one.time_steps == 1
     return alone and one.backward and one.calls >= MANY and one.kind.removesuffix(CELL) in CLASSES
+
+
+def _whole(one: Recurrent) -> bool:
+    """A layer over whole sequences: the loop beside it is a decoder's, each input from the output before."""
+    return one.backward and not one.kind.endswith(CELL) and one.time_steps >= MANY
 
 
 def _class(one: Recurrent) -> str:
@@ -81,14 +83,10 @@ def _why(loops: Sequence[Recurrent], whole: str) -> str:
         return f"Each is a few small kernels, and as many backward; {whole} is one call of cuDNN."
     if any(one.kind.startswith("lstm") for one in loops):
         return "On a CPU `nn.LSTM` in float32 is one call of oneDNN."
-    return f"On a CPU {whole} does the products of the inputs for all time steps at once, the rest as before."
-
-
-def _inputs(loops: Sequence[Recurrent]) -> float:
-    """The part of the products that a layer does otherwise: on a CPU only LSTM has a way of its own."""
-    if any(one.device != "cpu" or one.kind.startswith("lstm") for one in loops):
-        return 1.0
-    return max(one.input_size / max(one.input_size + one.hidden_size, 1) for one in loops)
+    return (
+        f"On a CPU {whole} does the products of the inputs for all time steps at once, and the rest as "
+        "before but without Python."
+    )
 
 
 def _stacked(loops: Sequence[Recurrent]) -> str:

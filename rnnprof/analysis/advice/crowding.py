@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from rnnprof import units
 from rnnprof.analysis.advice.advised import Finding
@@ -13,19 +12,17 @@ from rnnprof.vitals import Crowding
 WAITED = 0.1
 """The least part of the time that threads could have run, but had no core. A scheduler that shares out free
 cores makes them wait for less than a hundredth."""
-COMPUTES_ON_CPU = ("cpu", "")
 
 
 def threads(case: Case) -> Iterable[Finding]:
     """Find more threads than there are free cores, where the CPU computes."""
-    environment = case.run.environment
     vitals = case.run.vitals
     crowding = vitals.crowding if vitals else None
     if crowding is None:
-        yield from _by_numbers(case, environment)
+        yield from _by_numbers(case)
         return
     whole = crowding.ran_ns + crowding.waited_ns
-    if not _on_cpu(case) or crowding.threads < 2 or not whole or not crowding.wall_ns:
+    if not case.on_cpu or crowding.threads < 2 or not whole or not crowding.wall_ns:
         return
     waited = crowding.waited_ns / whole
     main = crowding.main_waited_ns / crowding.wall_ns
@@ -38,9 +35,9 @@ def threads(case: Case) -> Iterable[Finding]:
         evidence=(
             f"{crowding.threads} threads ran for {units.duration(crowding.ran_ns)} and stood in line for a "
             f"core for {units.duration(crowding.waited_ns)}, {units.fraction(waited)} of both; the one that "
-            f"trains waited for {units.fraction(main)} of the time.{_machine(environment)}"
+            f"trains waited for {units.fraction(main)} of the time.{_machine(case)}"
         ),
-        change=_change(environment, free),
+        change=_change(case, free),
         check="Run again with one thread fewer at a time, and compare with `rnnprof compare`.",
         saving=min(crowding.waited_ns / crowding.wall_ns, 1.0),
         bound=(
@@ -50,38 +47,32 @@ def threads(case: Case) -> Iterable[Finding]:
     )
 
 
-def _by_numbers(case: Case, environment: dict[str, Any]) -> Iterable[Finding]:
+def _by_numbers(case: Case) -> Iterable[Finding]:
     """Without a look at the waiting: more threads than cores is too many on any machine."""
-    given, usable = _whole(environment.get("threads")), _whole(environment.get("cpus_usable"))
+    given, usable = case.number("threads"), case.number("cpus_usable")
     if given is None or usable is None:
         raise Abstain("How long threads waited for a core is not known on this system.")
-    if not _on_cpu(case):
+    if not case.on_cpu:
         return
     if given <= usable:
         raise Abstain("How long threads waited for a core is not known, and load alone does not tell it.")
     yield Finding(
         key="threads",
         title="More threads than cores",
-        evidence=f"torch computes with {given} threads on {usable} cores.{_machine(environment)}",
-        change=_change(environment, usable),
+        evidence=f"torch computes with {given} threads on {usable} cores.{_machine(case)}",
+        change=_change(case, usable),
         check="Run again, and compare both runs with `rnnprof compare`.",
     )
 
 
-def _on_cpu(case: Case) -> bool:
-    if case.run.probe is not None:
-        return case.run.probe.device == "cpu"
-    return "cuda" not in case.run.environment and case.result.clocks is None
-
-
 def _free(crowding: Crowding) -> int:
     """Cores that the threads had between them, and one at least."""
-    had = int(crowding.ran_ns / crowding.wall_ns)
-    return max(1, min(had, crowding.threads - 1))
+    return max(1, crowding.ran_ns // crowding.wall_ns)
 
 
-def _change(environment: dict[str, Any], number: int) -> str:
-    passive = _env(environment).get("OMP_WAIT_POLICY", "")
+def _change(case: Case, number: int) -> str:
+    variables = case.run.environment.get("env")
+    passive = variables.get("OMP_WAIT_POLICY", "") if isinstance(variables, dict) else ""
     said = f"`torch.set_num_threads({number})`, or `OMP_NUM_THREADS={number}` before the start."
     if str(passive).lower() != "passive":
         said += (
@@ -92,27 +83,17 @@ def _change(environment: dict[str, Any], number: int) -> str:
     return said
 
 
-def _machine(environment: dict[str, Any]) -> str:
+def _machine(case: Case) -> str:
     """What the run says of threads, cores and load, after a space; empty where it says nothing."""
     facts = []
-    given, usable = _whole(environment.get("threads")), _whole(environment.get("cpus_usable"))
+    given, usable = case.number("threads"), case.number("cpus_usable")
     if given is not None:
         facts.append(f"torch has {given} threads")
     if usable is not None:
         facts.append(f"the process may use {usable} cores")
     for key, when in (("load_average", "at the start"), ("load_average_at_end", "at the end")):
-        loads = environment.get(key)
+        loads = case.run.environment.get(key)
         if isinstance(loads, list) and loads and isinstance(loads[0], (int, float)):
             facts.append(f"the load was {loads[0]:.3g} {when}")
     said = "; ".join(facts)
     return f" {said[0].upper()}{said[1:]}." if said else ""
-
-
-def _env(environment: dict[str, Any]) -> dict[str, Any]:
-    found = environment.get("env")
-    return found if isinstance(found, dict) else {}
-
-
-def _whole(value: object) -> int | None:
-    """A number as the environment gives it: a file may hold anything."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None

@@ -19,11 +19,7 @@ from rnnprof.analysis.advice.seen import seen
 from rnnprof.analysis.advice.states import is_recurrent, listed, repackage
 from rnnprof.model import Run
 from rnnprof.network import Graph
-from rnnprof.vitals import Failure
-
-TWICE = "backward through the graph a second time"
-CHANGED = "modified by an inplace operation"
-"""Torch's words for a graph that is gone, and for one whose parameters an update has changed since."""
+from rnnprof.vitals import CHANGED, SECOND, Failure
 
 
 def detach(case: Case) -> Iterable[Finding]:
@@ -49,12 +45,12 @@ def reaches_back(case: Case) -> bool:
 
 
 def _by_graph(failure: Failure) -> bool:
-    return TWICE in failure.message or (CHANGED in failure.message and bool(failure.states))
+    return SECOND in failure.message or (CHANGED in failure.message and bool(failure.states))
 
 
 def _failed(run: Run, failure: Failure) -> Finding:
     names = failure.states
-    changed = TWICE not in failure.message
+    changed = SECOND not in failure.message
     what = "an update has changed since" if changed else "an earlier backward pass has already freed"
     evidence = [f"The run ended with {failure.kind}: backward came into a part of the graph that {what}."]
     if names:

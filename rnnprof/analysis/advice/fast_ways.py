@@ -63,11 +63,11 @@ def _cudnn(one: Recurrent, environment: Json) -> Hindrance | None:
             "Leave `torch.backends.cudnn.enabled` on for the layer; where it was turned off for a second "
             "derivative or for backward in evaluation mode, turn it off around those calls only.",
         )
-    dtype = _dtype(one)
-    if dtype not in CUDNN_TYPES:
+    if one.dtype not in CUDNN_TYPES:
+        why = BFLOAT16 if one.dtype == "bfloat16" else "that cuDNN does not take"
         return Hindrance(
             "cuDNN",
-            f"its input is {dtype}, and {BFLOAT16 if dtype == 'bfloat16' else 'that cuDNN does not take'}.",
+            f"its input is {one.dtype}, and {why}.",
             "Compute this layer in float16 or float32, the rest of the model as before.",
         )
     if one.projection_size:
@@ -87,11 +87,10 @@ def _onednn(one: Recurrent, environment: Json) -> Hindrance | None:
             "`torch.backends.mkldnn.enabled` is False.",
             "Leave `torch.backends.mkldnn.enabled` on.",
         )
-    dtype = _dtype(one)
-    if dtype not in ONEDNN_TYPES:
+    if one.dtype not in ONEDNN_TYPES:
         return Hindrance(
             "oneDNN",
-            f"it is in {dtype}, and with a gradient torch takes oneDNN's only for float32 and bfloat16.",
+            f"it is in {one.dtype}, and with a gradient torch takes oneDNN's only for float32 and bfloat16.",
             "Compute in float32, if the accuracy suffices.",
         )
     if one.projection_size:
@@ -112,7 +111,3 @@ def _onednn(one: Recurrent, environment: Json) -> Hindrance | None:
             "loss (`ignore_index`); the last state of a sequence is then its output at its last word.",
         )
     return None
-
-
-def _dtype(one: Recurrent) -> str:
-    return one.dtype.removeprefix("torch.")

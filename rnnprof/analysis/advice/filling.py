@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from rnnprof import units
 from rnnprof.analysis.advice.advised import Finding
-from rnnprof.analysis.advice.case import Abstain, Case, at
+from rnnprof.analysis.advice.case import COMPUTING, Abstain, Case, at
 from rnnprof.analysis.advice.holding import held
 from rnnprof.analysis.advice.seen import seen
 from rnnprof.anatomy import Anatomy, Loader, Padding
@@ -15,7 +15,6 @@ from rnnprof.network import Recurrent
 PADDED = 0.2
 """Part of a batch that is padding from which sorting by length pays: what remains of it within a window of
 batches is often as much as a tenth."""
-COMPUTING = ("forward", "loss", "backward")
 NOTHING = "Nothing tells padding from words (an embedding's padding_idx, a loss's ignore_index)."
 CONVOLUTION = "ConvolutionBackward"
 
@@ -83,8 +82,7 @@ def _evidence(rows: Sequence[Padding], worst: Padding, packed: bool) -> str:
 def _pack(case: Case, packed: bool) -> str:
     if packed:
         return "Compute the decoder and the loss of the packed sequence's `data` alone."
-    device = case.run.probe.device if case.run.probe else "cpu"
-    if device == "cpu":
+    if case.on_cpu:
         return ""
     return "`nn.utils.rnn.pack_padded_sequence` spares the recurrent layers what remains."
 

@@ -28,7 +28,7 @@ def held(case: Case, calls: Iterable[Recurrent]) -> tuple[float | None, str]:
     if not places:
         return None, ""
     undone = _outermost(_nearest(one.path, known) for one in calls if one.backward)
-    more, words = _undoing(case, [path for path in undone if path[0] != BACKWARD], known)
+    more, words = _undoing([path for path in undone if path[0] != BACKWARD], known)
     places = _outermost([*places, *more])
     part = sum(case.share_at(path) or 0.0 for path in places)
     if words and BACKWARD not in {path[0] for path in places}:
@@ -36,7 +36,7 @@ def held(case: Case, calls: Iterable[Recurrent]) -> tuple[float | None, str]:
     return min(part, 1.0), f"As if {', '.join('/'.join(path) for path in places)}{words} took no time."
 
 
-def _undoing(case: Case, paths: list[Path], known: set[Path]) -> tuple[list[Path], str]:
+def _undoing(paths: list[Path], known: set[Path]) -> tuple[list[Path], str]:
     """The stages in which backward undoes others, or the words for a part of one that is not divided."""
     twins = [(BACKWARD, *path[1:]) for path in paths]
     if all(path in known for path in twins):

@@ -74,9 +74,9 @@ def _where(stages: list[ClockRow]) -> str:
 
 
 def _launches(case: Case, clocks: ClockReport) -> str:
-    if clocks.traced is None:
+    trace = case.run.device_trace
+    if trace is None or clocks.traced is None:
         return ""
-    trace = next(one for one in reversed(case.run.traces) if one.device and one.steps)
     kernels = [kernel for stage in trace.stages for kernel in stage.kernels]
     calls = sum(kernel.calls for kernel in kernels)
     said = f"A traced step has {units.count(clocks.traced.total.launches_per_step)} launches"

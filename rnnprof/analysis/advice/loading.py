@@ -62,8 +62,7 @@ def _number(number: int, what: str) -> str:
 
 
 def _changes(case: Case, loaders: Sequence[Loader]) -> list[str]:
-    usable = case.run.environment.get("cpus_usable")
-    alone, cpu = usable == 1, _on_cpu(case)
+    alone, cpu = case.number("cpus_usable") == 1, case.on_cpu
     said = []
     workers = sum(one.workers for one in loaders)
     if loaders and not alone and not (workers and _too_many(case, workers)):
@@ -87,12 +86,6 @@ def _changes(case: Case, loaders: Sequence[Loader]) -> list[str]:
     return said
 
 
-def _on_cpu(case: Case) -> bool:
-    if case.run.probe is not None:
-        return case.run.probe.device == "cpu"
-    return str(case.run.environment.get("device", "cpu")).lower().startswith("cpu")
-
-
 def _too_many(case: Case, workers: int) -> bool:
     """Whether so many workers and the threads of the training are more than the cores, if that is known."""
     usable, own = _cores(case)
@@ -101,11 +94,8 @@ def _too_many(case: Case, workers: int) -> bool:
 
 def _cores(case: Case) -> tuple[int | None, int | None]:
     """How many cores the program may use, and how many of them the training itself does."""
-    usable, threads = (case.run.environment.get(key) for key in ("cpus_usable", "threads"))
-    if not isinstance(usable, int) or not isinstance(threads, int) or usable < 1:
-        return None, None
     # With an accelerator the main process feeds it from one thread.
-    return usable, threads if _on_cpu(case) else 1
+    return case.number("cpus_usable"), case.number("threads") if case.on_cpu else 1
 
 
 def workers(case: Case) -> Iterable[Finding]:

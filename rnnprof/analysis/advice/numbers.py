@@ -6,13 +6,13 @@ from collections.abc import Iterable
 
 from rnnprof import units
 from rnnprof.analysis.advice.advised import Finding
-from rnnprof.analysis.advice.case import Abstain, Case
+from rnnprof.analysis.advice.case import COMPUTING, Abstain, Case
+from rnnprof.analysis.advice.holding import held
 from rnnprof.analysis.advice.seen import seen
 
 DENORMAL = 0.01
 """The least part of the values that is worth a word: one such number slows down the whole vector it is in, by
 a hundred cycles and more."""
-COMPUTING = ("forward", "loss", "backward")
 MOSTLY = 0.5
 """More than this part of the parameters in double precision makes a model one of double precision."""
 
@@ -48,7 +48,8 @@ def denormals(case: Case) -> Iterable[Finding]:
 
 def float64(case: Case) -> Iterable[Finding]:
     """Find a model of double precision."""
-    parameters = seen(case, "parameters").parameters
+    anatomy = seen(case, "parameters")
+    parameters = anatomy.parameters
     whole = sum(one.elements for one in parameters)
     if not whole:
         raise Abstain("The parameters' type of number is not known.")
@@ -60,6 +61,10 @@ def float64(case: Case) -> Iterable[Finding]:
     on_cpu = all(one.device.partition(":")[0] == "cpu" for one in double)
     part = 1.0 if share is None else share
     whole_of = "the step" if share is None else "forward, loss and backward"
+    # In float32 torch gives an LSTM to oneDNN: of that more can go than half.
+    given = on_cpu and case.run.environment.get("onednn_enabled") is True
+    lstm = [one for one in anatomy.recurrent if given and one.kind == "lstm" and one.dtype == "float64"]
+    layers = held(case, lstm)[0] or 0.0
     yield Finding(
         key="float64",
         title="The model computes in double precision",
@@ -68,6 +73,7 @@ def float64(case: Case) -> Iterable[Finding]:
             f"{units.fraction(elements / whole)}. "
             + (
                 "A float32 has half the bytes, and a vector instruction takes twice as many of them."
+                + (" An `nn.LSTM` of float32 is one call of oneDNN." if lstm else "")
                 if on_cpu
                 else "A float32 has half the bytes, and many devices compute far faster with it."
             )
@@ -77,9 +83,10 @@ def float64(case: Case) -> Iterable[Finding]:
             "`torch.from_numpy(array).float()`. Leave `torch.get_default_dtype()` at float32."
         ),
         check="Run again, and compare both runs with `rnnprof compare`; look at the losses as well.",
-        saving=part / 2 if on_cpu else part,
+        saving=(part + min(layers, part)) / 2 if on_cpu else part,
         bound=(
-            f"Half of {whole_of}, for half the bytes and twice the width of a vector."
+            f"Half of {whole_of}, for half the bytes and twice the width of a vector"
+            + ("; of `nn.LSTM` all." if layers else ".")
             if on_cpu
             else f"All of {whole_of}."
         ),

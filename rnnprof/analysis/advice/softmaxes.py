@@ -79,5 +79,5 @@ def _left(width: int, classes: int, cutoffs: tuple[int, ...]) -> float:
 
 
 def _harmonic(number: int) -> float:
-    """``1 + 1/2 + ... + 1/number``, to within 1 % (Euler and Maclaurin, their first terms)."""
+    """``1 + 1/2 + ... + 1/number``, to within 1 % from 3 on (Euler and Maclaurin, their first terms)."""
     return math.log(number) + EULER + 1 / (2 * number)

@@ -35,7 +35,6 @@ def bptt(case: Case) -> Iterable[Finding]:
     if not _cut(case, anatomy, steps * longest.batch):
         return
     best = round(knee(fixed, steps))
-    saving = 1 - cost(fixed, steps, best)
     table = ", ".join(
         f"{number} time steps {units.fraction(cost(fixed, steps, number))}"
         for number in sorted({2 * steps, 4 * steps, best})
@@ -45,7 +44,8 @@ def bptt(case: Case) -> Iterable[Finding]:
         title="Short sequences: the update weighs on every token",
         evidence=(
             f"{units.fraction(fixed)} of a step ({', '.join(_there(case))}) does not grow with the sequence, "
-            f"which has {units.count(steps)} time steps. Time per token against now: {table}."
+            f"which has {units.count(steps)} time steps. If all else does, time per token "
+            f"against now: {table}."
         ),
         change=(
             f"Sequences of up to {units.count(best)} time steps (`bptt`), from where on that part is below "
@@ -56,8 +56,6 @@ def bptt(case: Case) -> Iterable[Finding]:
             "`rnnprof sweep` with `--grid --bptt=...` measures time per token and the knee, and validation "
             "perplexity by the hour of training tells whether it is worth it."
         ),
-        saving=saving,
-        bound="Of the time per token, if all other stages grow with the number of time steps.",
         **at(longest.line),
     )
 
@@ -70,11 +68,13 @@ def _time_steps(one: Recurrent) -> int:
 def _cut(case: Case, anatomy: Anatomy, positions: int) -> bool:
     """Whether the sequence is a piece of a longer one, so that its length can be chosen.
 
-    A state is carried over (a stage ``repackage``), or every position is predicted, as language models do.
+    A state is carried over (a stage ``repackage``), or at every position a word of the input's own vocabulary
+    is predicted, as language models do; taggers, which get whole sentences, predict something else.
     """
     if any(row.name == "repackage" for row in case.rows):
         return True
-    rows = anatomy.output.rows if anatomy.output else None
+    output = anatomy.output
+    rows = output.rows if output is not None and output.embedding is not None else None
     return rows is not None and 0 < positions <= rows
 
 

@@ -13,17 +13,26 @@ from rnnprof.anatomy import Anatomy, OneByOne, OptimizerStep
 
 FEWEST = 4
 """Tensors; the calls for fewer cost next to nothing."""
+CPU_FEWEST = 10
+"""The same on a CPU, where a call for all tensors spares about 1 µs for each (torch 2.13, one core)."""
 CPU_CALL_NS = 5_000
-"""The most that one call of an operator costs on a CPU beside its arithmetic: Python and torch's dispatch."""
+"""The most that one call of an operator costs on a CPU beside its arithmetic: Python and torch's dispatch. It
+is that of a thread that has a core to itself."""
 DEVICE_CALL_NS = 10_000
 """The same on an accelerator, with the launch of its kernel."""
+LEAST_HAD = 0.05
+"""The least part of the time in which the thread that trains had a core: below, nothing can be told."""
 SLOWEST = 1.0
 """Bytes in a nanosecond that even one busy core writes, so that filling takes no longer than this says."""
+ADDING = 3
+"""What adding to a gradient takes, in terms of filling it: two reads and a write for one write."""
 SIZES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
 """Bytes of a number."""
+SGD_CALLS = 4
+"""Calls of the single-tensor loop of SGD for each tensor at most, its own Python counted as calls."""
 ARITHMETIC = frozenset({"SGD"})
-"""Optimizers whose single-tensor loop moves about as many bytes as the fused one, so that only the cost of
-the calls can be saved; of the others it moves several times as many."""
+"""Optimizers whose single-tensor loop, without momentum, moves about as many bytes as the fused one, so that
+only the cost of the calls can be saved; of the others it moves several times as many."""
 PASSES, CALLS = 18, 14
 """Of the single-tensor loop of Adam, the longest of those that can be fused: how often it reads or writes a
 tensor (a fused one: 7), and its calls of operators for each."""
@@ -40,10 +49,7 @@ def update_by_hand(case: Case) -> Iterable[Finding]:
                 key="update_by_hand",
                 title="The update is written by hand, one parameter at a time",
                 evidence="",
-                change=(
-                    "`torch.optim.SGD(model.parameters(), lr=lr, fused=True)`, or `foreach=True`; without "
-                    "one: `torch._foreach_add_(parameters, gradients, alpha=-lr)` under `torch.no_grad()`."
-                ),
+                change=_CPU_UPDATE if rows[0].device == "cpu" else _UPDATE,
                 check=f"{COMPARE}: the stage `{_stage(rows)}` should shrink, the losses stay as they were.",
             ),
         )
@@ -77,7 +83,9 @@ def zero_fill(case: Case) -> Iterable[Finding]:
         tensors = sum(one.tensors for one in rows)
         size = elements * _size(anatomy, first)
         share = _share(case, first.path)
-        calls = sum(one.calls for one in rows) * _call_ns(first.device)
+        calls = sum(one.calls for one in rows) * _call_ns(case, first.device)
+        filling = min(share, (calls + size / SLOWEST) / case.step_ns)
+        adding = min(ADDING * filling, case.share(("backward",)) or 1 - share)
         yield Finding(
             key="zero_fill",
             title="Gradients are filled with zeros instead of dropped",
@@ -90,8 +98,11 @@ def zero_fill(case: Case) -> Iterable[Finding]:
                 "that reads `p.grad` before backward must then allow for None."
             ),
             check=f"{COMPARE}: the stage `{_stage(rows)}` should all but vanish, backward shrink a little.",
-            saving=min(share, (calls + size / SLOWEST) / case.step_ns),
-            bound="The filling alone; what backward saves by writing instead of adding comes on top.",
+            saving=filling + adding,
+            bound=(
+                "The filling, and three times as much in backward, which reads two numbers and writes one "
+                "where it could hand over what it has."
+            ),
             stage=first.path,
             **at(first.line),
         )
@@ -99,19 +110,22 @@ def zero_fill(case: Case) -> Iterable[Finding]:
 
 def fused(case: Case) -> Iterable[Finding]:
     """Find optimizers of torch's that have a fused kernel which was not asked for."""
-    for one in seen(case, "optimizers").optimizers:
-        if not (one.torchs and one.can_fuse) or one.fused:
-            continue
+    found: dict[tuple[tuple[str, ...], str], list[OptimizerStep]] = {}
+    for each in seen(case, "optimizers").optimizers:
+        if each.torchs and each.can_fuse and not each.fused:
+            found.setdefault((each.path, each.name), []).append(each)
+    for rows in found.values():
+        one = rows[0]
         share = _share(case, one.path)
-        cheap = one.name in ARITHMETIC
-        cost = one.tensors * one.calls * _call_ns(one.device) * (1 if cheap else CALLS)
-        moved = 0 if cheap else one.elements * one.calls * max(SIZES.values()) * PASSES
-        saving = min(share, (cost + moved / SLOWEST) / case.step_ns)
+        cheap = _cheap(one)
+        saving = min(share, sum(_loop_ns(case, row) for row in rows) / case.step_ns)
+        several = f" ({units.count(len(rows))} optimizers)" if len(rows) > 1 else ""
+        tensors, elements = sum(row.tensors for row in rows), sum(row.elements for row in rows)
         yield Finding(
             key="fused",
-            title=f"The optimizer has a fused kernel that is not used: `{one.name}`",
+            title=f"The optimizer has a fused kernel that is not used: `{one.name}`{several}",
             evidence=(
-                f"It changes {units.count(one.elements)} numbers in {units.count(one.tensors)} tensors, "
+                f"It changes {units.count(elements)} numbers in {units.count(tensors)} tensors, "
                 f"{_ways(one)}.{_taken(share, one.path)}"
             ),
             change=f"`torch.optim.{one.name}(..., fused=True)`: one pass over all that it reads and writes.",
@@ -122,7 +136,8 @@ def fused(case: Case) -> Iterable[Finding]:
             # Of a step without a stage for it all that can be said is nothing.
             saving=saving if saving < 1 else None,
             bound=(
-                "The cost of the calls, one for each tensor: the numbers are read and written all the same."
+                "The cost of the calls, up to four for each tensor: without momentum the numbers are read "
+                "and written all the same."
                 if cheap
                 else "All of the update; what remains is one pass over the numbers."
             ),
@@ -131,10 +146,37 @@ def fused(case: Case) -> Iterable[Finding]:
         )
 
 
+_UPDATE = (
+    "`torch.optim.SGD(model.parameters(), lr=lr, fused=True)`, or `foreach=True`; without one: "
+    "`torch._foreach_add_(parameters, gradients, alpha=-lr)` under `torch.no_grad()`."
+)
+_CPU_UPDATE = (
+    "`torch._foreach_add_(parameters, gradients, alpha=-lr)` on two lists, under `torch.no_grad()`: one "
+    "call. `torch.optim.SGD(..., fused=True)` makes one as well, but its own Python costs as much as "
+    "some 30 calls."
+)
+
+
+def _loop_ns(case: Case, one: OptimizerStep) -> float:
+    """The most that the single-tensor loop of an optimizer takes more than its fused kernel."""
+    calls = one.tensors * one.calls * _call_ns(case, one.device)
+    if _cheap(one):
+        return calls * SGD_CALLS
+    return calls * CALLS + one.elements * one.calls * max(SIZES.values()) * PASSES / SLOWEST
+
+
+def _cheap(one: OptimizerStep) -> bool:
+    return one.name in ARITHMETIC and not one.momentum
+
+
 def _by_hand(case: Case, what: str) -> list[list[OneByOne]]:
     """The program's own calls of one kind, stage by stage, where there are many tensors."""
     rows = [one for one in seen(case, "one_by_one").one_by_one if one.what == what and not one.library]
-    return [some for some in _places(rows) if max(one.tensors for one in some) >= FEWEST]
+    return [some for some in _places(rows) if max(one.tensors for one in some) >= _fewest(some[0].device)]
+
+
+def _fewest(device: str) -> int:
+    return CPU_FEWEST if device == "cpu" else FEWEST
 
 
 def _places(rows: Sequence[OneByOne]) -> Iterable[list[OneByOne]]:
@@ -147,7 +189,7 @@ def _places(rows: Sequence[OneByOne]) -> Iterable[list[OneByOne]]:
 def _one_by_one(case: Case, rows: Sequence[OneByOne], finding: Finding) -> Finding:
     """The same with its evidence, its place, and what the calls cost at most."""
     first = _most(rows)
-    calls, each_ns = sum(one.calls for one in rows), _call_ns(first.device)
+    calls, each_ns = sum(one.calls for one in rows), _call_ns(case, first.device)
     share = _share(case, first.path)
     cost = calls * each_ns / case.step_ns
     return replace(
@@ -189,8 +231,13 @@ def _taken(share: float, path: tuple[str, ...]) -> str:
     return f" The stage takes {units.fraction(share)} of the step." if path and share < 1 else ""
 
 
-def _call_ns(device: str) -> int:
-    return CPU_CALL_NS if device == "cpu" else DEVICE_CALL_NS
+def _call_ns(case: Case, device: str) -> float:
+    """What a call costs at most; longer by as much as the thread that trains stood in line for a core."""
+    crowding = case.run.vitals.crowding if case.run.vitals else None
+    had = 1.0
+    if crowding is not None and crowding.wall_ns > 0:
+        had = max(1 - crowding.main_waited_ns / crowding.wall_ns, LEAST_HAD)
+    return (CPU_CALL_NS if device == "cpu" else DEVICE_CALL_NS) / had
 
 
 def _size(anatomy: Anatomy, one: OneByOne) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rnnprof import units
 from rnnprof.analysis.advice.advised import Finding
-from rnnprof.analysis.advice.case import Abstain, Case, at
+from rnnprof.analysis.advice.case import COMPUTING, Abstain, Case, at
 from rnnprof.analysis.advice.operations import WITH_BACKWARD, others, projection
 from rnnprof.analysis.advice.seen import seen
 from rnnprof.analysis.advice.softmaxes import adaptive, sampled
@@ -15,6 +15,9 @@ from rnnprof.network import Output
 
 MOST_OF_ALL = 0.5
 """Above this part of the operations the projection is what to change before all else."""
+MOST_OF_TIME = 0.4
+"""The same of a step's time, where the stages tell it: below, something that is not among the operations
+counted (a convolution, an attention, loops in Python) takes more."""
 FEWEST = 1000
 """Classes below which a full softmax is cheap, and what replaces it gains nothing."""
 NAMES = (
@@ -22,17 +25,23 @@ NAMES = (
     *("generator", "classifier", "hidden2tag", "vocab"),
 )
 """What programs call the projection: names of child stages of ``forward`` and ``backward``."""
-COMPUTING = ("forward", "loss", "backward")
 UPDATING = ("update", "clip", "zero_grad")
 """Stages whose time goes with the number of parameters."""
 
 
 @dataclass(frozen=True)
 class _Part:
-    """The part of a step's time that the projection and the softmax take, and how that is known."""
+    """The part of a step's time that the projection and the softmax take, and how that is known.
+
+    Args:
+        share: the part.
+        how: one sentence.
+        timed: whether it was measured.
+    """
 
     share: float
     how: str
+    timed: bool
 
 
 def vocabulary(case: Case) -> Iterable[Finding]:
@@ -50,9 +59,9 @@ def vocabulary(case: Case) -> Iterable[Finding]:
     work = sum(one.flops for one in case.run.probe.work) if case.run.probe else 0
     whole = max(work, WITH_BACKWARD * own) if work else WITH_BACKWARD * (own + rest)
     of_all = WITH_BACKWARD * own / whole
-    if of_all <= MOST_OF_ALL:
-        return
     part = _part(case, of_all)
+    if of_all <= MOST_OF_ALL or (part.timed and part.share <= MOST_OF_TIME):
+        return
     savings, changes = _changes(case, output, part.share)
     yield Finding(
         key="vocabulary",
@@ -60,12 +69,13 @@ def vocabulary(case: Case) -> Iterable[Finding]:
         evidence=(
             f"{units.count(output.rows)} predictions × {units.count(output.width)} inputs × "
             f"{units.count(output.classes)} classes are {units.metric(own, 'FLOP')} forward and twice that "
-            f"backward: {units.fraction(of_all)} of the floating-point operations of the step. {part.how}"
+            f"backward: {units.fraction(of_all)} of the operations of {_counted(case, bool(work))}. "
+            f"{part.how}"
         ),
         change=" ".join(changes),
         check=(
-            "Run both ways and compare them with `rnnprof compare`; and compare validation perplexity over "
-            "all classes (`log_prob` of an adaptive softmax; after a sampled one the full softmax)."
+            "Compare both runs with `rnnprof compare`, and validation perplexity over all classes "
+            "(`log_prob` of an adaptive softmax)."
         ),
         saving=max(savings),
         bound=(
@@ -76,28 +86,46 @@ def vocabulary(case: Case) -> Iterable[Finding]:
     )
 
 
+def _counted(case: Case, work: bool) -> str:
+    """What the operations are that the projection's are set against."""
+    if work:
+        return "the step"
+    return "it and the recurrent layers" if case.anatomy.recurrent else "all weights"
+
+
 def _part(case: Case, of_all: float) -> _Part:
     """By the stages of the model's child and of the loss where these were timed, else by operations."""
     name = _child(case)
     if name is not None:
         forward = case.share_at(("forward", name)) or 0.0
-        rows = {row.path for row in case.rows}
+        rows = {row.path for row in case.rows if not row.remainder}
         timed = ("backward", name) in rows
         whole = case.share(("backward",)) or 0.0
-        backward = (case.share_at(("backward", name)) if timed else min(2 * forward, whole)) or 0.0
-        share = min(forward + backward + (case.share(("loss",)) or 0.0), 1.0)
-        guess = "" if timed else ", backward taken as twice forward"
+        loss = case.share(("loss",)) or 0.0
+        # The softmax's own backward pass is in none of the model's children.
+        others = sum(case.share_at(path) or 0.0 for path in rows if _beside(path, name))
+        backward = max(whole - others, 0.0) if timed else min(2 * (forward + loss), whole)
+        share = min(forward + loss + backward, 1.0)
+        guess = "" if timed else " (taken as twice as long)"
         return _Part(
             share,
-            f"The stages `forward/{name}` and its backward pass{guess}, with loss, take "
+            f"The stages `forward/{name}` and loss with what backward does for them{guess} take "
             f"{units.fraction(share)} of the step.",
+            True,
         )
     computing = case.share(COMPUTING)
     share = of_all * (1.0 if computing is None else computing)
     basis = "the step" if computing is None else "forward, loss and backward"
     return _Part(
-        share, f"By that part of the time of {basis}, an estimate, it is {units.fraction(share)} of the step."
+        share,
+        f"By that part of the time of {basis}, an estimate, it is {units.fraction(share)} of the step.",
+        False,
     )
+
+
+def _beside(path: tuple[str, ...], name: str) -> bool:
+    """Whether a stage is the backward pass of another child."""
+    return len(path) == 2 and path[0] == "backward" and path[1] != name
 
 
 def _child(case: Case) -> str | None:
@@ -115,6 +143,9 @@ def _child(case: Case) -> str | None:
 def _changes(case: Case, output: Output, share: float) -> tuple[list[float], list[str]]:
     """What each way saves of a step at most, and the sentences that say so."""
     found: list[tuple[float, str]] = []
+    # Fewer weights, and gradients of fewer, are updated as well.
+    part = min(output.classes * output.width / output.weights, 1.0) if output.weights else 0.0
+    share += part * (case.share(UPDATING) or 0.0)
     best = adaptive(output.width, output.classes)
     if best is not None:
         saves = share * (1 - best.left)
@@ -122,10 +153,9 @@ def _changes(case: Case, output: Output, share: float) -> tuple[list[float], lis
         found.append(
             (
                 saves,
-                f"Adaptive softmax: `nn.AdaptiveLogSoftmaxWithLoss({output.width}, {output.classes}, "
-                f"cutoffs=[{cutoffs}])`, classes sorted by frequency, leaves {units.fraction(best.left)} of "
-                f"these operations if frequencies follow Zipf's law, which is assumed: at most "
-                f"{units.fraction(saves)} of a step.",
+                f"Adaptive softmax, `nn.AdaptiveLogSoftmaxWithLoss({output.width}, {output.classes}, "
+                f"cutoffs=[{cutoffs}])` with classes sorted by frequency: at most {units.fraction(saves)} of "
+                f"a step (it leaves {units.fraction(best.left)} of these operations, by Zipf's law).",
             )
         )
     drawn, left = sampled(output.classes)
@@ -133,8 +163,8 @@ def _changes(case: Case, output: Output, share: float) -> tuple[list[float], lis
     found.append(
         (
             saves,
-            f"Sampled softmax in training: the targets and {units.count(drawn)} drawn classes leave "
-            f"{units.fraction(left)}: at most {units.fraction(saves)} of a step; evaluation needs them all.",
+            f"Sampled softmax in training, of the targets and {units.count(drawn)} drawn classes: at most "
+            f"{units.fraction(saves)} (it leaves {units.fraction(left)}).",
         )
     )
     found += _tied(case, output)
@@ -159,8 +189,7 @@ def _tied(case: Case, output: Output) -> list[tuple[float, str]]:
     return [
         (
             saves,
-            f"Tied weights (`decoder.weight = encoder.weight`) free {units.count(numbers)} parameters, "
-            f"{units.fraction(part)} of all, their gradients and as much of update, clip and zero_grad: at "
-            f"most {units.fraction(saves)} of a step; the product stays.",
+            f"Tied weights, `decoder.weight = encoder.weight`: {units.fraction(part)} fewer parameters, and "
+            f"at most {units.fraction(saves)} (of update, clip and zero_grad; the product stays).",
         )
     ]

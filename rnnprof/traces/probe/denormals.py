@@ -9,7 +9,7 @@ from typing import Any
 
 from rnnprof.anatomy import Denormals
 from rnnprof.traces.probe.ground import Ground, NotSeen
-from rnnprof.traces.probe.passes import LEAF, Pass
+from rnnprof.traces.probe.passes import Pass
 from rnnprof.traces.probe.quietly import quietly
 
 MOST_NUMBERS = 1_000_000
@@ -57,10 +57,7 @@ class DenormalsLook:
         return {"denormals": tuple(rows)}
 
     def _passed(self, one: Pass) -> None:
-        for node, name in one.nodes.items():
-            if name == LEAF:
-                tensor = node.variable
-                self._parameters[id(tensor)] = weakref.ref(tensor)
+        self._parameters.update((id(tensor), weakref.ref(tensor)) for tensor in one.leaves)
 
 
 def flushes() -> bool:

@@ -11,15 +11,14 @@ from typing import Any
 
 from rnnprof.anatomy import Padding
 from rnnprof.network import Line
-from rnnprof.traces.probe.frames import variables
 from rnnprof.traces.probe.ground import Ground, NotSeen
+from rnnprof.traces.probe.outputs import LOSSES
 from rnnprof.traces.probe.passes import Pass
 from rnnprof.traces.probe.quietly import quietly
+from rnnprof.variables import variables
 
 MOST_CALLS = 8
 """Embeddings and losses in the step that are looked at."""
-LOSSES = ("cross_entropy_loss", "nll_loss_nd")
-"""What torch's functions for a loss with classes ask ``torch._C._nn`` for."""
 UNASKED = -100
 """The ``ignore_index`` that a loss has if the program says nothing."""
 

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from types import FrameType, ModuleType
 from typing import Any
 
-_ABSENT = object()
+ABSENT = object()
+"""What a class or module had of its own by a name, where it had nothing."""
 
 Glanced = Callable[[Any, FrameType], None]
 """Told of what an attribute was asked of (None for the class itself), and the frame that asked. It
@@ -42,21 +43,25 @@ def glance(owner: Any, name: str, glanced: Glanced) -> Callable[[], None]:
         return take_back
     # A module may find its attributes by its class, as `torch._VF` does.
     kind: Any = type(owner) if isinstance(owner, ModuleType) else owner
-    before = vars(kind).get(name, _ABSENT)
+    before = vars(kind).get(name, ABSENT)
     # As it is, not bound to anything; where no class has it, the module finds it by itself.
     having = next((one for one in kind.__mro__ if name in vars(one)), None)
     put = _Glance(getattr(owner, name) if having is None else vars(having)[name], glanced)
     setattr(kind, name, put)
 
     def undo() -> None:
-        if vars(kind).get(name) is not put:
-            return
-        if before is _ABSENT:
-            delattr(kind, name)
-        else:
-            setattr(kind, name, before)
+        if vars(kind).get(name) is put:
+            put_back(kind, name, before)
 
     return undo
+
+
+def put_back(owner: Any, name: str, before: Any) -> None:
+    """Give an owner what it had of its own by a name, which may be nothing (`ABSENT`)."""
+    if before is ABSENT:
+        delattr(owner, name)
+    else:
+        setattr(owner, name, before)
 
 
 class _Glance:

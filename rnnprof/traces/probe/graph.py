@@ -9,7 +9,7 @@ from typing import Any
 
 from rnnprof.network import MOST_NAMES, MOST_ROWS, Graph, Line, Parameters
 from rnnprof.traces.probe.ground import Ground
-from rnnprof.traces.probe.passes import LEAF, MOST, Pass
+from rnnprof.traces.probe.passes import MOST, Pass
 
 
 class GraphLook:
@@ -20,9 +20,9 @@ class GraphLook:
     def __init__(self) -> None:
         self.leaves = Leaves()
         self._ground: Ground | None = None
-        self._passes = self._nodes = self._previous = self._earlier = 0
+        self._nodes = self._previous = self._earlier = 0
         self._names: Counter[str] = Counter()
-        self._retained = False
+        self._met = self._retained = False
         self._line: Line | None = None
 
     def start(self, ground: Ground) -> None:
@@ -37,10 +37,9 @@ class GraphLook:
 
     def found(self) -> Mapping[str, Any]:
         """The graph, and the parameters that it reached; nothing where no pass was seen."""
-        if not self._passes:
+        if not self._met:
             return {}
         graph = Graph(
-            passes=self._passes,
             nodes=self._nodes,
             previous=self._previous,
             earlier=self._earlier,
@@ -55,12 +54,12 @@ class GraphLook:
         ground = self._ground
         if ground is None:
             return
-        self._passes += 1
+        self._met = True
         self._nodes += len(one.nodes)
         self._names.update(one.nodes.values())
         self._retained = self._retained or one.retained
         self._line = ground.line(one.frame)
-        self.leaves.add(leaves(one.nodes))
+        self.leaves.add(one.leaves)
         if not one.aged:
             return
         # Where the step before is not known, nothing is proven to be older than that.
@@ -69,15 +68,6 @@ class GraphLook:
         old = sum(age < earlier for age in ages)
         self._earlier += old
         self._previous += sum(age < ground.sequence for age in ages) - old
-
-
-def leaves(nodes: Mapping[Any, str]) -> Iterable[Any]:
-    """The tensors to whose gradients a pass adds.
-
-    Args:
-        nodes: what it goes through, with names.
-    """
-    return (node.variable for node, name in nodes.items() if name == LEAF)
 
 
 class Leaves:

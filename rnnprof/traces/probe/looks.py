@@ -50,7 +50,6 @@ class Looks:
         self._looks: list[Look] = []
         self._missing: dict[str, str] = {}
         self._standins: StandIns | None = None
-        self._stopped: set[int] = set()
         self._make = make
 
     def start(self, torch: Any, device: str, path: Callable[[], Path], previous: int | None) -> None:

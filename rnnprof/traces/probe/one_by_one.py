@@ -12,7 +12,7 @@ from rnnprof.anatomy import OneByOne
 from rnnprof.captures import Path
 from rnnprof.network import MOST_ROWS, Line
 from rnnprof.traces.probe.ground import Ground
-from rnnprof.traces.probe.passes import LEAF, Pass
+from rnnprof.traces.probe.passes import Pass
 from rnnprof.traces.probe.weights import Found, Weights
 
 _ADDING = ("add_", "sub_", "addcmul_", "addcdiv_", "lerp_", "copy_", "__iadd__", "__isub__")
@@ -109,9 +109,8 @@ class OneByOneLook:
             self._add(what, text, [found], frame)
 
     def _passed(self, one: Pass) -> None:
-        for node, name in one.nodes.items():
-            if name == LEAF:
-                self._weights.reach(node.variable)
+        for weight in one.leaves:
+            self._weights.reach(weight)
 
     def _filled(self, args: tuple[Any, ...], kwargs: dict[str, Any], frame: FrameType) -> None:
         self._weights.search()

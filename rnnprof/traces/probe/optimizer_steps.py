@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from _thread import get_ident
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import FrameType
@@ -13,9 +11,11 @@ from rnnprof.anatomy import OptimizerStep
 from rnnprof.captures import Path
 from rnnprof.network import MOST_ROWS, Line
 from rnnprof.traces.probe.ground import Ground
+from rnnprof.variables import variables
 
 FUSED = {"Adam": "adam", "AdamW": "adamw", "SGD": "sgd", "Adagrad": "adagrad"}
 """Classes that take ``fused=True``, and the name of their operator."""
+OPTIMIZERS = "torch.optim.optimizer"
 
 
 @dataclass
@@ -23,36 +23,33 @@ class _Row:
     device: str
     options: tuple[bool | None, bool | None]
     can_fuse: bool | None
+    momentum: bool
     calls: int = 0
     # Tensors and elements of each optimizer.
     sizes: dict[int, tuple[int, int]] = field(default_factory=dict)
 
 
 class OptimizersLook:
-    """Looks for `Anatomy.optimizers`, by the hook that torch has for the steps of all optimizers."""
+    """Looks for `Anatomy.optimizers`: each step of one begins with a label of the profiler's.
+
+    torch has hooks for all optimizers as well, but one cannot be taken away while they are called.
+    """
 
     fields = ("optimizers",)
 
     def __init__(self) -> None:
         self._rows: dict[tuple[Path, str, bool, Line | None], _Row] = {}
-        self._thread = 0
-        self._failure: Exception | None = None
 
     def start(self, ground: Ground) -> None:
         """The probed step is about to begin."""
-        self._ground, self._thread = ground, get_ident()
-        # torch hides the module behind its package.
-        register = sys.modules["torch.optim.optimizer"].register_optimizer_step_pre_hook
-        ground.standins.also(register(self._stepping).remove)
+        self._ground = ground
+        ground.standins.glance(ground.torch.autograd.profiler, "record_function", self._labelled)
 
     def stop(self) -> None:
         """The step is over."""
-        self._thread = 0
 
     def found(self) -> Mapping[str, Any]:
         """Those that took a step, in the order in which they did."""
-        if self._failure is not None:
-            raise self._failure
         rows = [
             OptimizerStep(
                 path=path,
@@ -66,19 +63,16 @@ class OptimizersLook:
                 device=row.device,
                 calls=row.calls,
                 line=line,
+                momentum=row.momentum,
             )
             for (path, name, torchs, line), row in self._rows.items()
         ]
         return {"optimizers": tuple(rows[:MOST_ROWS])}
 
-    def _stepping(self, optimizer: Any, args: Any, kwargs: Any) -> None:
-        if self._thread != get_ident():
-            return
-        try:
-            with self._ground.torch._C.DisableTorchFunction():
-                self._add(optimizer, sys._getframe(1))
-        except Exception as error:
-            self._failure = error.with_traceback(None)
+    def _labelled(self, _: Any, frame: FrameType) -> None:
+        # `Optimizer.profile_hook_step`, which is around the step of every optimizer.
+        if frame.f_code.co_name == "wrapper" and frame.f_globals.get("__name__") == OPTIMIZERS:
+            self._add(variables(frame)["self"], frame)
 
     def _add(self, optimizer: Any, frame: FrameType) -> None:
         kind, torch = type(optimizer), self._ground.torch
@@ -96,7 +90,8 @@ class OptimizersLook:
             device = gradients[0][0].device.type if gradients else self._ground.device
             options = _asked(optimizer, "foreach"), _asked(optimizer, "fused")
             can = _can_fuse(torch, name, device, gradients) if torchs else None
-            row = self._rows[place] = _Row(device, options, can)
+            momentum = any(_is_set(group.get("momentum")) for group in optimizer.param_groups)
+            row = self._rows[place] = _Row(device, options, can, momentum)
         row.calls += 1
         row.sizes[id(optimizer)] = len(gradients), sum(one.numel() for one, _ in gradients)
 
@@ -106,6 +101,11 @@ def _asked(optimizer: Any, option: str) -> bool | None:
     asked = {group.get(option) for group in optimizer.param_groups}
     one = asked.pop() if len(asked) == 1 else None
     return one if isinstance(one, bool) else None
+
+
+def _is_set(number: Any) -> bool:
+    # Of a tensor, which may be on a device, the value is not asked for.
+    return isinstance(number, (int, float)) and number > 0
 
 
 def _can_fuse(torch: Any, name: str, device: str, gradients: list[tuple[Any, Any]]) -> bool | None:

@@ -11,10 +11,9 @@ from types import FrameType
 from typing import Any
 
 from rnnprof.network import Line, Output
-from rnnprof.traces.probe.frames import variables
-from rnnprof.traces.probe.graph import leaves
 from rnnprof.traces.probe.ground import Ground
-from rnnprof.traces.probe.passes import LEAF, Pass
+from rnnprof.traces.probe.passes import LEAF, Pass, leaf
+from rnnprof.variables import variables
 
 LOSSES = ("cross_entropy_loss", "nll_loss_nd")
 """What ``torch/nn/functional.py`` asks ``torch._C._nn`` for, with the input and target as ``input`` and
@@ -80,7 +79,7 @@ class OutputLook:
         weight, classes, width = self._weight(begin, one.nodes)
         if weight is None:
             return
-        everything = {id(leaf): leaf for leaf in leaves(one.nodes)}
+        everything = {id(leaf): leaf for leaf in one.leaves}
         tables = [
             table
             for node, name in one.nodes.items()
@@ -125,9 +124,9 @@ class OutputLook:
                     break
                 turned = turned is not (name in TURNED)
                 child = child.next_functions[0][0]
-            if child is None or names.get(child) != LEAF or child.variable.dim() != 2:
+            weight = None if child is None or names.get(child) != LEAF else leaf(child)
+            if weight is None or weight.dim() != 2:
                 continue
-            weight = child.variable
             shape = [int(size) for size in weight.shape]
             classes, width = shape if turned else reversed(shape)
             if not self._losses or classes in self._losses:
@@ -136,4 +135,5 @@ class OutputLook:
 
 
 def _leaves_of(node: Any, names: Mapping[Any, str]) -> Iterable[Any]:
-    return (child.variable for child, _ in node.next_functions if child and names.get(child) == LEAF)
+    found = (leaf(child) for child, _ in node.next_functions if child and names.get(child) == LEAF)
+    return (one for one in found if one is not None)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from types import FrameType
+from types import BuiltinFunctionType, FrameType
 from typing import Any
 
-from rnnprof.traces.probe.frames import variables
 from rnnprof.traces.probe.standins import StandIns
+from rnnprof.variables import variables
 
 MOST = 100_000
 """Nodes that are looked at in a step. A step of 2,000 time steps of a cell written by hand has as many."""
@@ -47,6 +48,12 @@ class Pass:
     retained: bool
     aged: bool
     frame: FrameType
+
+    @property
+    def leaves(self) -> Iterator[Any]:
+        """The tensors to whose gradients it may add."""
+        found = (leaf(node) for node, name in self.nodes.items() if name == LEAF)
+        return (one for one in found if one is not None)
 
 
 class Passes:
@@ -97,6 +104,17 @@ class Passes:
             self._standins.guarded(told, one)
 
 
+def leaf(node: Any) -> Any:
+    """The tensor of a node `LEAF`; None for one whose class would be asked for all that is done with it.
+
+    Args:
+        node: the node.
+    """
+    tensor = node.variable
+    # Where a class has no ``__torch_dispatch__`` of its own, there is one of torch's, written in C.
+    return tensor if isinstance(type(tensor).__torch_dispatch__, BuiltinFunctionType) else None
+
+
 def next_node(torch: Any) -> int | None:
     """The number of autograd's next node on this thread; None where torch does not tell.
 
@@ -109,7 +127,10 @@ def next_node(torch: Any) -> int | None:
 
 def root(output: Any) -> Any:
     """The node that made a tensor, or that an edge of the graph points to; None if there is none."""
-    return output.node if hasattr(output, "node") else output.grad_fn
+    if hasattr(output, "node"):
+        return output.node
+    # The class of a tensor may have another `grad_fn`, of the program's.
+    return sys.modules["torch"]._C.TensorBase.grad_fn.__get__(output)
 
 
 def walk(roots: Iterable[Any], most: int) -> dict[Any, str]:

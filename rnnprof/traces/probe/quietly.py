@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -23,3 +24,20 @@ def quietly(torch: Any) -> Iterator[None]:
             yield
         finally:
             record(True)
+
+
+def by_signal(error: BaseException) -> bool:
+    """Whether a signal's handler of the program's has raised it, which by chance ran within our work.
+
+    Args:
+        error: what was raised, with its traceback.
+    """
+    handlers = [signal.getsignal(one) for one in signal.valid_signals()]
+    # A method's function is behind it.
+    codes = {getattr(getattr(one, "__func__", one), "__code__", None) for one in handlers} - {None}
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code in codes:
+            return True
+        trace = trace.tb_next
+    return False

@@ -13,9 +13,9 @@ from types import FrameType
 from typing import Any
 
 from rnnprof.network import MOST_ROWS, Recurrent
-from rnnprof.traces.probe.frames import variables
 from rnnprof.traces.probe.ground import Ground
 from rnnprof.traces.probe.passes import LEAF, Pass, next_node
+from rnnprof.variables import variables
 
 LAYERS = ("lstm", "gru", "rnn_tanh", "rnn_relu")
 WAYS = {
@@ -120,14 +120,14 @@ class RecurrentLook:
             return
         asked = ground.torch.is_grad_enabled() and any(one.requires_grad for one in (given, *weights))
         path, line = ground.path(), ground.line(frame)
-        key = (path, line, id(layer), given.dtype, given.device, layer.training, asked)
+        key = (path, line, id(layer), given.dtype, given.device, asked)
         row = self._rows.get(key)
         number = next_node(ground.torch)
         if self._last is not None:
             self._last.end = number
         self._last = None
         if row is None:
-            same = replace(_sizes(layer), path=path, line=line, backward=asked, training=bool(layer.training))
+            same = replace(_sizes(layer), path=path, line=line, backward=asked)
             row = self._rows[key] = self._last = _Row(_with_tensors(same, given, weights))
             row.begin = number if asked else None
         row.add(call)
@@ -165,7 +165,6 @@ def _sizes(layer: Any) -> Recurrent:
             layers=int(layer.num_layers),
             projection_size=int(layer.proj_size),
             directions=2 if layer.bidirectional else 1,
-            dropout=float(layer.dropout),
         )
     # By the number of its gates: 4 and 3, and 1 for a plain one.
     gates = int(layer.weight_hh.shape[0]) // int(layer.hidden_size)
@@ -178,7 +177,6 @@ def _with_tensors(row: Recurrent, given: Any, weights: list[Any]) -> Recurrent:
     return replace(
         row,
         dtype=_name(given.dtype),
-        weights_dtype=_name(weights[0].dtype),
         device=given.device.type,
         one_chunk=one_chunk(weights) if matters else None,
     )
@@ -219,10 +217,7 @@ _EMPTY = Recurrent(
     projection_size=0,
     directions=1,
     dtype="",
-    weights_dtype="",
     device="",
-    training=False,
-    dropout=0.0,
     one_chunk=None,
     way="",
     line=None,

@@ -15,9 +15,8 @@ from typing import Any
 
 from rnnprof.traces.probe.caches import Caches
 from rnnprof.traces.probe.compilers import before_compiling
-from rnnprof.traces.probe.glances import Glanced, glance
-
-_ABSENT = object()
+from rnnprof.traces.probe.glances import ABSENT, Glanced, glance, put_back
+from rnnprof.traces.probe.quietly import by_signal
 
 Before = Callable[[tuple[Any, ...], dict[str, Any], FrameType], None]
 """Told of a call that is about to be made: its arguments, and the frame that makes it."""
@@ -44,7 +43,7 @@ class StandIn:
         """Whether it is to be there."""
 
         self._owner, self._name, self._overridden = owner, name, overridden
-        self._original, self._before = original, vars(owner).get(name, _ABSENT)
+        self._original, self._before = original, vars(owner).get(name, ABSENT)
 
     def put(self) -> bool:
         """Put it there; False for a class written in C, which cannot be changed."""
@@ -57,9 +56,9 @@ class StandIn:
     def remove(self) -> None:
         """Put back what was there, unless the program has replaced it since."""
         self.running = False
-        there = vars(self._owner).get(self._name, _ABSENT)
+        there = vars(self._owner).get(self._name, ABSENT)
         if there is self:
-            _put(self._owner, self._name, self._before)
+            put_back(self._owner, self._name, self._before)
         while isinstance(there, StandIn):
             # Another one has been put around this one.
             if there._before is self:
@@ -94,13 +93,13 @@ class StandIn:
         if not self._overridden((*args, *kwargs.values())):
             return original(*args, **kwargs)
         # A `__torch_function__` is given what torch has by this name: the original.
-        if vars(owner).get(name, _ABSENT) is not self:
+        if vars(owner).get(name, ABSENT) is not self:
             return original(*args, **kwargs)
-        _put(owner, name, self._before)
+        put_back(owner, name, self._before)
         try:
             return original(*args, **kwargs)
         finally:
-            if self.running and vars(owner).get(name, _ABSENT) is self._before:
+            if self.running and vars(owner).get(name, ABSENT) is self._before:
                 setattr(owner, name, self)
 
 
@@ -127,7 +126,7 @@ class StandIns:
     """All of them for one step. One thread is watched: the one that makes this.
 
     What is told of a call must not change its arguments or its result, nor keep them. If it raises,
-    that is kept in `error`, and nothing is told it again. It is run without ``__torch_function__``.
+    that is kept in `errors`, and nothing is told it again. It is run without ``__torch_function__``.
 
     Args:
         torch: the module.
@@ -169,7 +168,7 @@ class StandIns:
         """Be told whenever an attribute is looked up, which a function's caller does just before the call.
 
         The caller's frame has the arguments, if it is torch's own code, which is known. Its locals
-        are to be read with `frames.local`.
+        are to be read with `variables`.
 
         Args:
             owner: a class, or a module such as ``torch._C._nn``.
@@ -183,14 +182,6 @@ class StandIns:
                 self._undo.append(glance(owner, name, self._tell_all(told)))
                 self._glances[owner, name] = told
             told.append(glanced)
-
-    def also(self, undo: Callable[[], None]) -> None:
-        """Have something else put back with them.
-
-        Args:
-            undo: what puts it back.
-        """
-        self._undo.append(undo)
 
     def stop(self) -> None:
         """Put everything back but what the program has replaced since; a second call does nothing."""
@@ -226,16 +217,13 @@ class StandIns:
         try:
             told(*what)
         except Exception as error:
+            if by_signal(error):
+                raise
+            # Frames, and the tensors in them, hang on all three.
+            error.__cause__ = error.__context__ = None
             self.errors[told] = error.with_traceback(None)
 
     def _compiles(self) -> None:
         if self._undo:
             self.stop()
             self.compiled = True
-
-
-def _put(owner: Any, name: str, before: Any) -> None:
-    if before is _ABSENT:
-        delattr(owner, name)
-    else:
-        setattr(owner, name, before)

@@ -15,9 +15,9 @@ from typing import Any
 
 from rnnprof.network import MOST_ROWS, Line, State
 from rnnprof.places import Libraries, outside
-from rnnprof.traces.probe.frames import variables
 from rnnprof.traces.probe.ground import Ground, NotSeen
 from rnnprof.traces.probe.passes import LEAF, MOST, Pass, name_of, walk
+from rnnprof.variables import variables
 
 GIVEN, HELD, BEFORE = range(3)
 """Where a name is from, the best first: given to a module, held by one, there before the step."""
