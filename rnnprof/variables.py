@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dis
 import sys
 from collections.abc import Mapping
-from types import FrameType
+from functools import lru_cache
+from types import CodeType, FrameType
 from typing import Any
 
 _OPTIMIZED = 1
@@ -12,8 +14,12 @@ _OPTIMIZED = 1
 _OURS = 3
 """References to a frame's copy that nobody else has: the frame's, the variable's, and the argument of
 `sys.getrefcount`."""
-_ASKING = frozenset({"locals", "vars", "exec", "eval", "f_locals"})
-"""Names in code that works with the copy of its own frame."""
+_ASKING = frozenset({"locals", "vars", "exec", "eval"})
+"""Functions with which code works with the copy of its own frame."""
+_COPY = "f_locals"
+"""The attribute by which it does."""
+_BY_NAME = ("LOAD_GLOBAL", "LOAD_NAME")
+"""Operators that find a function by its name: a model's ``eval`` is none of those above."""
 
 
 def variables(frame: FrameType) -> Mapping[str, Any]:
@@ -34,10 +40,21 @@ def variables(frame: FrameType) -> Mapping[str, Any]:
         return frame.f_locals
     if sys.version_info >= (3, 13):
         return dict(frame.f_locals)
-    if not _ASKING.isdisjoint(frame.f_code.co_names):
+    if _asks(frame.f_code):
         return {}
     there = frame.f_locals
     found = dict(there)
     if sys.getrefcount(there) <= _OURS:
         there.clear()
     return found
+
+
+@lru_cache(maxsize=256)
+def _asks(code: CodeType) -> bool:
+    """Whether a function works with the copy of its own frame."""
+    names = {*code.co_names}
+    if _COPY in names:
+        return True
+    return not _ASKING.isdisjoint(names) and any(
+        one.opname in _BY_NAME and one.argval in _ASKING for one in dis.get_instructions(code)
+    )

@@ -6,6 +6,7 @@ import sys
 import weakref
 
 import pytest
+import torch
 
 from rnnprof.variables import variables
 
@@ -64,3 +65,11 @@ def test_what_code_has_asked_for_is_not_renewed_and_what_it_has_added_stays() ->
 
     assert asks(0) == ["first"]
     assert adds() == 1
+
+
+def test_a_models_eval_asks_for_nothing() -> None:
+    def program(model: torch.nn.Module) -> bool:
+        model.eval()
+        return "model" in variables(sys._getframe())
+
+    assert program(torch.nn.Linear(1, 1))
