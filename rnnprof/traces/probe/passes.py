@@ -111,8 +111,16 @@ def leaf(node: Any) -> Any:
         node: the node.
     """
     tensor = node.variable
-    # Where a class has no ``__torch_dispatch__`` of its own, there is one of torch's, written in C.
-    return tensor if isinstance(type(tensor).__torch_dispatch__, BuiltinFunctionType) else None
+    return tensor if is_plain(type(tensor)) else None
+
+
+def is_plain(kind: Any) -> bool:
+    """Whether a class of tensors has no ``__torch_dispatch__`` of its own.
+
+    Args:
+        kind: the class. One that has none has one of torch's, written in C.
+    """
+    return isinstance(kind.__torch_dispatch__, BuiltinFunctionType)
 
 
 def next_node(torch: Any) -> int | None:
@@ -127,10 +135,12 @@ def next_node(torch: Any) -> int | None:
 
 def root(output: Any) -> Any:
     """The node that made a tensor, or that an edge of the graph points to; None if there is none."""
-    if hasattr(output, "node"):
-        return output.node
-    # The class of a tensor may have another `grad_fn`, of the program's.
-    return sys.modules["torch"]._C.TensorBase.grad_fn.__get__(output)
+    return output.node if hasattr(output, "node") else maker(output)
+
+
+def maker(tensor: Any) -> Any:
+    """The node that made a tensor, also where its class has another `grad_fn`; None if there is none."""
+    return sys.modules["torch"]._C.TensorBase.grad_fn.__get__(tensor)
 
 
 def walk(roots: Iterable[Any], most: int) -> dict[Any, str]:

@@ -16,7 +16,7 @@ from typing import Any
 from rnnprof.network import MOST_ROWS, Line, State
 from rnnprof.places import Libraries, outside
 from rnnprof.traces.probe.ground import Ground, NotSeen
-from rnnprof.traces.probe.passes import LEAF, MOST, Pass, name_of, walk
+from rnnprof.traces.probe.passes import LEAF, MOST, Pass, is_plain, maker, name_of, walk
 from rnnprof.variables import variables
 
 GIVEN, HELD, BEFORE = range(3)
@@ -150,7 +150,8 @@ class StatesLook:
             (one, depth), left = waiting.pop(), left - 1
             kind = type(one)
             if issubclass(kind, tensor):
-                yield one
+                if is_plain(kind):
+                    yield one
             elif depth < DEEPEST:
                 read = next((read for base, read in READ if issubclass(kind, base)), None)
                 if read is not None:
@@ -186,11 +187,11 @@ def _age(tensor: Any) -> float:
     # To ask an altered view for its node could make a new one.
     if not tensor.requires_grad or (tensor._version and tensor._is_view()):
         return float("inf")
-    node = tensor.grad_fn
+    node = maker(tensor)
     if node is None or name_of(node) == LEAF:
         return float("inf")
     return int(node._sequence_nr())
 
 
 def _edge(tensor: Any) -> Edge:
-    return int(tensor.grad_fn._sequence_nr()), int(tensor.output_nr)
+    return int(maker(tensor)._sequence_nr()), int(tensor.output_nr)
