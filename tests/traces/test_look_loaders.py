@@ -130,3 +130,14 @@ def step():
 """
     anatomy = Program(tmp_path, HEAD + text).look(LoadersLook)
     assert [one.items for one in anatomy.loaders] == [0, 20]
+
+
+def test_a_loader_that_is_begun_again_is_one(tmp_path):
+    text = """
+loader = DataLoader(Lines(), batch_size=4)
+def step():
+    for _ in range(3):
+        next(iter(loader))
+"""
+    anatomy = Program(tmp_path, HEAD + text).look(LoadersLook)
+    assert [(one.items, one.batch_size) for one in anatomy.loaders] == [(20, 4)]

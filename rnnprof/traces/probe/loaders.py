@@ -22,7 +22,8 @@ class LoadersLook:
     fields = ("loaders",)
 
     def __init__(self) -> None:
-        self._found: dict[int, Loader] = {}
+        # An iterator may be gone, and another one have its number: what is said of it tells them apart.
+        self._found: dict[tuple[int, Loader], None] = {}
 
     def start(self, ground: Ground) -> None:
         """The probed step is about to begin."""
@@ -43,11 +44,11 @@ class LoadersLook:
         """
         if not self._found:
             raise NotSeen("no batch of a DataLoader was fetched within the step")
-        return {"loaders": tuple(self._found.values())[:MOST_ROWS]}
+        return {"loaders": tuple(loader for _, loader in self._found)[:MOST_ROWS]}
 
     def _fetched(self, iterator: Any, frame: FrameType) -> None:
-        if iterator is not None and id(iterator) not in self._found:
-            self._found[id(iterator)] = _about(iterator)
+        if iterator is not None:
+            self._found[id(iterator._dataset), _about(iterator)] = None
 
 
 def _about(iterator: Any) -> Loader:
