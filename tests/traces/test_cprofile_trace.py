@@ -1,5 +1,6 @@
 """cProfile over a whole run: the set-up and the loop, with a clock under control."""
 
+import gc
 import pstats
 import subprocess
 import sys
@@ -10,6 +11,12 @@ from counted_program import NOW, Stage, Traced, inner, outer, own, set_up
 
 import rnnprof
 from rnnprof.traces.cprofile_trace import FunctionTrace
+
+
+@pytest.fixture(autouse=True)
+def no_profiler_of_earlier_tests():
+    """A cProfile that was left running ends the one that counts when it is collected."""
+    gc.collect()
 
 
 def train(trace, steps=2):
