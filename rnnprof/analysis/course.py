@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rnnprof.analysis.breakdown import breakdown
+from rnnprof.analysis.result import StepSummary
 from rnnprof.model import Run, Stage, Steps
 from rnnprof.stages import OTHER
 
@@ -56,19 +57,20 @@ class Course:
     lines: tuple[Line, ...]
 
 
-def course(run: Run, points: int = POINTS) -> Course | None:
+def course(run: Run, points: int = POINTS, step: StepSummary | None = None) -> Course | None:
     """Cut the main lane's steps into points in time order.
 
     Args:
         run: the saved measurement.
         points: the most there shall be; neighbouring buckets of the timeline are joined into points
             of about equally many steps.
+        step: the steps that the run's breakdown shows, where that is at hand.
 
     Returns:
         The course of the kind of step that `breakdown` shows, or None where there is none: no
         steps, or steps of several threads, which have no common order.
     """
-    summary = breakdown(run).step
+    summary = step or breakdown(run).step
     lane = run.lane(summary.lane) if summary else None
     if summary is None or lane is None:
         return None

@@ -104,8 +104,8 @@ def test_no_drift(change: Callable[[float], float]) -> None:
 def test_a_graph_that_grows_is_said_once() -> None:
     graph = Graph(36, 9, 18, 5000, (), True, None)
     run = a_run(slower(8.0, "backward"), anatomy=Anatomy(graph=graph))
-    assert found(drift, run) == ()
-    assert [finding.key for finding in advise(run).findings][:1] == ["detach"]
+    assert found(drift, run)
+    assert [finding.key for finding in advise(run).findings] == ["detach"]
 
 
 def test_a_short_run_wanders_by_itself() -> None:

@@ -51,6 +51,21 @@ class Case:
             raise Abstain("The probe did not look at how the step is built.")
         return probe.anatomy
 
+    def seen(self, field: str) -> Anatomy:
+        """How the probed step is built, if one part of it was looked at.
+
+        Args:
+            field: the part, a field of `Anatomy`.
+
+        Raises:
+            Abstain: no step was probed, or this part of it was not looked at.
+        """
+        anatomy = self.anatomy
+        for name, reason in anatomy.missing:
+            if name == field:
+                raise Abstain(f"The probe could not look: {reason.rstrip('.')}.")
+        return anatomy
+
     @property
     def vitals(self) -> Vitals:
         """The process around the steps.

@@ -8,7 +8,6 @@ from rnnprof import units
 from rnnprof.analysis.advice.advised import Finding
 from rnnprof.analysis.advice.case import Case, at
 from rnnprof.analysis.advice.holding import held
-from rnnprof.analysis.advice.seen import seen
 from rnnprof.network import Recurrent
 
 MANY = 4
@@ -22,7 +21,7 @@ CLASSES = {"lstm": "LSTM", "gru": "GRU", "rnn_tanh": "RNN", "rnn_relu": "RNN"}
 
 def cells(case: Case) -> Iterable[Finding]:
     """Find loops over time that one call of a whole layer could replace."""
-    rows = seen(case, "recurrent").recurrent
+    rows = case.seen("recurrent").recurrent
     loops = sorted(filter(_loop, rows), key=lambda one: -one.calls)
     if not loops or any(map(_whole, rows)):
         return

@@ -15,7 +15,6 @@ from rnnprof.analysis.advice.advised import Finding
 from rnnprof.analysis.advice.around import meanwhile
 from rnnprof.analysis.advice.case import Abstain, Case, at
 from rnnprof.analysis.advice.deepening import Deepening, deepening
-from rnnprof.analysis.advice.seen import seen
 from rnnprof.analysis.advice.states import is_recurrent, listed, repackage
 from rnnprof.model import Run
 from rnnprof.network import Graph
@@ -27,21 +26,13 @@ def detach(case: Case) -> Iterable[Finding]:
     failure = case.run.vitals.failure if case.run.vitals else None
     if failure is not None and _by_graph(failure):
         return [_failed(case.run, failure)]
-    graph = seen(case, "graph").graph
+    graph = case.seen("graph").graph
     if graph is None:
         raise Abstain("No backward pass was seen in the probed step.")
     if not (graph.earlier and graph.previous):
         return []
     course = deepening(case)
     return [] if course.bounded else [_reaches_back(case, graph, course, failure)]
-
-
-def reaches_back(case: Case) -> bool:
-    """Whether `detach` has a finding, which then explains that steps and memory grow."""
-    try:
-        return bool(list(detach(case)))
-    except Abstain:
-        return False
 
 
 def _by_graph(failure: Failure) -> bool:

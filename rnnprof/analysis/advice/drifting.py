@@ -11,7 +11,6 @@ from rnnprof.analysis.advice import growth
 from rnnprof.analysis.advice.advised import Finding
 from rnnprof.analysis.advice.around import meanwhile, signals
 from rnnprof.analysis.advice.case import LEAST, Case
-from rnnprof.analysis.advice.detaching import reaches_back
 from rnnprof.analysis.advice.growth import Carried
 from rnnprof.analysis.course import Course
 from rnnprof.analysis.differences import Difference
@@ -37,7 +36,7 @@ BY_SIZE = frozenset(("update", "clip"))
 
 
 def drift(case: Case) -> Iterable[Finding]:
-    """Find a run that gets slower. Where a graph that grows explains it, `detach` says so."""
+    """Find a run that gets slower."""
     found = growth.measured(case)
     first, last = growth.part(found, *FIRST), growth.part(found, *LAST)
     whole = growth.without_stalls(case, found)
@@ -49,8 +48,6 @@ def drift(case: Case) -> Iterable[Finding]:
         return []
     # Shown to be worth a word, even at the lower end of what it may be.
     if ratio < 1 + (LEAST_IN_SHORT if short else LEAST_GROWTH) or interval[0] < 1 + LEAST:
-        return []
-    if reaches_back(case):
         return []
     return [_finding(case, found, whole, grown)]
 

@@ -8,7 +8,6 @@ from rnnprof import units
 from rnnprof.analysis.advice.advised import Finding
 from rnnprof.analysis.advice.case import COMPUTING, Abstain, Case, at
 from rnnprof.analysis.advice.holding import held
-from rnnprof.analysis.advice.seen import seen
 from rnnprof.anatomy import Anatomy, Loader, Padding
 from rnnprof.network import Recurrent
 
@@ -21,7 +20,7 @@ CONVOLUTION = "ConvolutionBackward"
 
 def padding(case: Case) -> Iterable[Finding]:
     """Find batches of which a large part is padding."""
-    anatomy = seen(case, "padding")
+    anatomy = case.seen("padding")
     rows = _telling(anatomy)
     total = sum(one.total for one in rows)
     if not total:
@@ -105,7 +104,7 @@ def _saving(case: Case, anatomy: Anatomy, rows: Sequence[Padding], part: float) 
 
 def ragged(case: Case) -> Iterable[Finding]:
     """Find a shorter last batch where a new shape costs something."""
-    loaders = [one for one in seen(case, "loaders").loaders if _last(one)]
+    loaders = [one for one in case.seen("loaders").loaders if _last(one)]
     if not loaders:
         return
     compiled = case.run.vitals.compiled if case.run.vitals else None

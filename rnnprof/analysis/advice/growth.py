@@ -34,7 +34,7 @@ def measured(case: Case, fewest: int = FEWEST_STEPS) -> Course:
         raise Abstain("No training step was measured.")
     if step.count < fewest:
         raise Abstain(f"Fewer than {fewest} measured steps cannot show how the run went.")
-    found = course(case.run)
+    found = course(case.run, step=step)
     if found is None:
         raise Abstain("The steps have no common order.")
     return found

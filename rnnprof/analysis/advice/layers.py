@@ -10,7 +10,6 @@ from rnnprof.analysis.advice.case import Case, at
 from rnnprof.analysis.advice.cells import CELL, CLASSES
 from rnnprof.analysis.advice.fast_ways import Hindrance, hindrance
 from rnnprof.analysis.advice.holding import held
-from rnnprof.analysis.advice.seen import seen
 from rnnprof.network import Recurrent
 
 COMPOSED = "composed"
@@ -18,7 +17,7 @@ COMPOSED = "composed"
 
 def one_chunk(case: Case) -> Iterable[Finding]:
     """Find layers whose weights cuDNN has to copy together at every call."""
-    rows = seen(case, "recurrent").recurrent
+    rows = case.seen("recurrent").recurrent
     scattered = [one for one in rows if one.one_chunk is False and one.way != COMPOSED]
     if not scattered:
         return
@@ -44,7 +43,7 @@ def one_chunk(case: Case) -> Iterable[Finding]:
 
 def fast_path(case: Case) -> Iterable[Finding]:
     """Find layers that are computed operator by operator where cuDNN or oneDNN could do it in one call."""
-    rows = [one for one in seen(case, "recurrent").recurrent if _slow(one)]
+    rows = [one for one in case.seen("recurrent").recurrent if _slow(one)]
     found: dict[Hindrance, list[Recurrent]] = {}
     for one in rows:
         why = hindrance(one, case.run.environment)

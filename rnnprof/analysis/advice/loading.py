@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from rnnprof import units
 from rnnprof.analysis.advice.advised import Finding
 from rnnprof.analysis.advice.case import Abstain, Case
-from rnnprof.analysis.advice.seen import seen
 from rnnprof.analysis.result import StageRow
 from rnnprof.anatomy import Loader
 
@@ -100,7 +99,7 @@ def _cores(case: Case) -> tuple[int | None, int | None]:
 
 def workers(case: Case) -> Iterable[Finding]:
     """Find loaders whose workers and torch's threads are more than the cores."""
-    loaders = seen(case, "loaders").loaders
+    loaders = case.seen("loaders").loaders
     beside = sum(one.workers for one in loaders)
     if not beside:
         return

@@ -8,7 +8,6 @@ from rnnprof import units
 from rnnprof.analysis.advice.advised import Finding
 from rnnprof.analysis.advice.case import COMPUTING, Abstain, Case
 from rnnprof.analysis.advice.holding import held
-from rnnprof.analysis.advice.seen import seen
 
 DENORMAL = 0.01
 """The least part of the values that is worth a word: one such number slows down the whole vector it is in, by
@@ -22,7 +21,7 @@ to 57 % (torch 2.13, one core of an AMD EPYC)."""
 
 def denormals(case: Case) -> Iterable[Finding]:
     """Find numbers too small for the usual form, on a CPU that does not take them for zero."""
-    looked = seen(case, "denormals").denormals
+    looked = case.seen("denormals").denormals
     if not looked:
         raise Abstain("Denormal numbers were not looked for.")
     found = [one for one in looked if one.total and not one.flushed and one.denormal / one.total >= DENORMAL]
@@ -51,7 +50,7 @@ def denormals(case: Case) -> Iterable[Finding]:
 
 def float64(case: Case) -> Iterable[Finding]:
     """Find a model of double precision."""
-    anatomy = seen(case, "parameters")
+    anatomy = case.seen("parameters")
     parameters = anatomy.parameters
     whole = sum(one.elements for one in parameters)
     if not whole:

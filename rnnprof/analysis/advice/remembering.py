@@ -10,7 +10,6 @@ from statistics import median
 from rnnprof import units
 from rnnprof.analysis.advice.advised import Finding
 from rnnprof.analysis.advice.case import Abstain, Case
-from rnnprof.analysis.advice.detaching import reaches_back
 from rnnprof.model import Run
 from rnnprof.vitals import MemoryCourse
 
@@ -35,7 +34,7 @@ RESIDENT = "resident"
 
 
 def memory_growth(case: Case) -> Iterable[Finding]:
-    """Find a memory that grows steadily. Where a graph that grows explains it, `detach` says so."""
+    """Find a memory that grows steadily."""
     courses = [
         course
         for course in case.vitals.memory
@@ -44,7 +43,7 @@ def memory_growth(case: Case) -> Iterable[Finding]:
     if not courses:
         raise Abstain("Memory was not followed for long enough.")
     growths = [found for found in map(_growth, courses) if found is not None]
-    if not growths or reaches_back(case):
+    if not growths:
         return []
     # What grows on a device matters more than what the process keeps beside it.
     growths.sort(key=lambda found: (found.place == RESIDENT, -found.pace))

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from rnnprof import units
 from rnnprof.analysis.advice.advised import Finding
 from rnnprof.analysis.advice.case import Abstain, Case, at
-from rnnprof.analysis.advice.seen import seen
 from rnnprof.analysis.bptt import KNEE, cost, knee
 from rnnprof.anatomy import Anatomy
 from rnnprof.network import Recurrent
@@ -22,7 +21,7 @@ MOST_FIXED = 0.99
 
 def bptt(case: Case) -> Iterable[Finding]:
     """Find sequences so short that the update weighs on every token."""
-    anatomy = seen(case, "recurrent")
+    anatomy = case.seen("recurrent")
     if not anatomy.recurrent:
         raise Abstain("No recurrent layer was seen.")
     longest = max(anatomy.recurrent, key=_time_steps)

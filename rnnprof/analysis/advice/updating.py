@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from rnnprof import units
 from rnnprof.analysis.advice.advised import Finding
 from rnnprof.analysis.advice.case import Case, at
-from rnnprof.analysis.advice.seen import seen
 from rnnprof.anatomy import Anatomy, OneByOne, OptimizerStep
 
 FEWEST = 4
@@ -45,13 +43,10 @@ def update_by_hand(case: Case) -> Iterable[Finding]:
         yield _one_by_one(
             case,
             rows,
-            Finding(
-                key="update_by_hand",
-                title="The update is written by hand, one parameter at a time",
-                evidence="",
-                change=_CPU_UPDATE if rows[0].device == "cpu" else _UPDATE,
-                check=f"{COMPARE}: the stage `{_stage(rows)}` should shrink, the losses stay as they were.",
-            ),
+            key="update_by_hand",
+            title="The update is written by hand, one parameter at a time",
+            change=_CPU_UPDATE if rows[0].device == "cpu" else _UPDATE,
+            check=f"{COMPARE}: the stage `{_stage(rows)}` should shrink, the losses stay as they were.",
         )
 
 
@@ -61,22 +56,19 @@ def clip_by_hand(case: Case) -> Iterable[Finding]:
         yield _one_by_one(
             case,
             rows,
-            Finding(
-                key="clip_by_hand",
-                title="Gradients are clipped by hand, one tensor at a time",
-                evidence="",
-                change=(
-                    "`torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm, foreach=True)`, or "
-                    "`clip_grad_value_`: a few calls for all tensors, and no number that the host must read."
-                ),
-                check=f"{COMPARE}: the stage `{_stage(rows)}` should shrink.",
+            key="clip_by_hand",
+            title="Gradients are clipped by hand, one tensor at a time",
+            change=(
+                "`torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm, foreach=True)`, or "
+                "`clip_grad_value_`: a few calls for all tensors, and no number that the host must read."
             ),
+            check=f"{COMPARE}: the stage `{_stage(rows)}` should shrink.",
         )
 
 
 def zero_fill(case: Case) -> Iterable[Finding]:
     """Find gradients that are filled with zeros where they could be dropped."""
-    anatomy = seen(case, "one_by_one")
+    anatomy = case.seen("one_by_one")
     for rows in _places([one for one in anatomy.one_by_one if one.what == "zero"]):
         first = _most(rows)
         elements = sum(one.elements for one in rows)
@@ -111,7 +103,7 @@ def zero_fill(case: Case) -> Iterable[Finding]:
 def fused(case: Case) -> Iterable[Finding]:
     """Find optimizers of torch's that have a fused kernel which was not asked for."""
     found: dict[tuple[tuple[str, ...], str], list[OptimizerStep]] = {}
-    for each in seen(case, "optimizers").optimizers:
+    for each in case.seen("optimizers").optimizers:
         if each.torchs and each.can_fuse and not each.fused:
             found.setdefault((each.path, each.name), []).append(each)
     for rows in found.values():
@@ -171,7 +163,7 @@ def _cheap(one: OptimizerStep) -> bool:
 
 def _by_hand(case: Case, what: str) -> list[list[OneByOne]]:
     """The program's own calls of one kind, stage by stage, where there are many tensors."""
-    rows = [one for one in seen(case, "one_by_one").one_by_one if one.what == what and not one.library]
+    rows = [one for one in case.seen("one_by_one").one_by_one if one.what == what and not one.library]
     return [some for some in _places(rows) if max(one.tensors for one in some) >= _fewest(some[0].device)]
 
 
@@ -186,20 +178,24 @@ def _places(rows: Sequence[OneByOne]) -> Iterable[list[OneByOne]]:
     return found.values()
 
 
-def _one_by_one(case: Case, rows: Sequence[OneByOne], finding: Finding) -> Finding:
-    """The same with its evidence, its place, and what the calls cost at most."""
+def _one_by_one(
+    case: Case, rows: Sequence[OneByOne], key: str, title: str, change: str, check: str
+) -> Finding:
+    """What calls on one tensor after the other cost at most."""
     first = _most(rows)
     calls, each_ns = sum(one.calls for one in rows), _call_ns(case, first.device)
     share = _share(case, first.path)
-    cost = calls * each_ns / case.step_ns
-    return replace(
-        finding,
+    return Finding(
+        key=key,
+        title=title,
         evidence=(
             f"{units.count(calls)} calls such as `{first.call}` in a step, for {units.count(first.tensors)} "
             f"tensors of {units.count(first.elements / max(first.tensors, 1))} numbers on average, a kernel "
             f"for each.{_taken(share, first.path)}"
         ),
-        saving=min(share, cost),
+        change=change,
+        check=check,
+        saving=min(share, calls * each_ns / case.step_ns),
         bound=(
             f"At most {units.duration(each_ns)} for each call, and no more than the stage takes: the "
             "arithmetic stays."

@@ -9,7 +9,6 @@ from rnnprof import units
 from rnnprof.analysis.advice.advised import Finding
 from rnnprof.analysis.advice.case import COMPUTING, Abstain, Case, at
 from rnnprof.analysis.advice.operations import WITH_BACKWARD, others, projection
-from rnnprof.analysis.advice.seen import seen
 from rnnprof.analysis.advice.softmaxes import adaptive, sampled
 from rnnprof.network import Output
 
@@ -46,7 +45,7 @@ class _Part:
 
 def vocabulary(case: Case) -> Iterable[Finding]:
     """Find a projection and softmax over classes that are above all else."""
-    anatomy = seen(case, "output")
+    anatomy = case.seen("output")
     output = anatomy.output
     if output is None:
         raise Abstain("No projection onto classes was seen.")
@@ -145,7 +144,8 @@ def _changes(case: Case, output: Output, share: float) -> tuple[list[float], lis
     found: list[tuple[float, str]] = []
     # Fewer weights, and gradients of fewer, are updated as well.
     part = min(output.classes * output.width / output.weights, 1.0) if output.weights else 0.0
-    share += part * (case.share(UPDATING) or 0.0)
+    updating = part * (case.share(UPDATING) or 0.0)
+    share += updating
     best = adaptive(output.width, output.classes)
     if best is not None:
         saves = share * (1 - best.left)
@@ -167,11 +167,11 @@ def _changes(case: Case, output: Output, share: float) -> tuple[list[float], lis
             f"{units.fraction(saves)} (it leaves {units.fraction(left)}).",
         )
     )
-    found += _tied(case, output)
+    found += _tied(output, part, updating)
     return [one for one, _ in found], [words for _, words in found]
 
 
-def _tied(case: Case, output: Output) -> list[tuple[float, str]]:
+def _tied(output: Output, part: float, saves: float) -> list[tuple[float, str]]:
     """One matrix for the embedding and the projection: the product stays, half of the numbers go."""
     if output.tied is not False or output.embedding is None:
         return []
@@ -183,9 +183,6 @@ def _tied(case: Case, output: Output) -> list[tuple[float, str]]:
                 f"{output.width}.",
             )
         ]
-    numbers = output.classes * output.width
-    part = min(numbers / output.weights, 1.0) if output.weights else 0.0
-    saves = part * (case.share(UPDATING) or 0.0)
     return [
         (
             saves,
