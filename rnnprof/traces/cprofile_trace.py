@@ -98,10 +98,8 @@ class FunctionTrace:
 
     def aside(self) -> Aside:
         """A context manager for work of our own: what is called in it is not the program's."""
-        return Aside(self._seen, self._asides)
-
-    def _seen(self) -> Table:
-        return table(self._counted()) if self._counting() else {}
+        # Also where it ends meanwhile: what was counted until then is not the program's either.
+        return Aside(lambda: table(self._counted()), self._asides)
 
     def stop(self) -> None:
         """Count no more."""

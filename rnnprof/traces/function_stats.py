@@ -187,7 +187,7 @@ class Aside:
     """Notes what is called within a ``with``, to be taken away later.
 
     Args:
-        seen: gives the table so far; empty when nothing is counted.
+        seen: gives the table so far.
         asides: takes what was called.
     """
 

@@ -1,5 +1,6 @@
 """cProfile over a whole run: the set-up and the loop, with a clock under control."""
 
+import _lsprof
 import gc
 import pstats
 import subprocess
@@ -68,6 +69,29 @@ def test_the_files_load_in_pstats_and_agree_with_the_summary(tmp_path):
     label = (counted_program.__file__, inner.__code__.co_firstlineno, "inner")
     assert {name[2]: part[1] for name, part in whole.stats[label][4].items()} == {"outer": 2, "set_up": 1}
     assert {name[2]: part[1] for name, part in loop.stats[label][4].items()} == {"outer": 2}
+
+
+def test_work_aside_is_no_work_of_the_loop():
+    with Traced() as trace:
+        trace.loop_begins()
+        outer()
+        with trace.aside():
+            set_up()
+    assert own(trace.summary("a", "b").loop) == {"outer": 12, "inner": 3}
+
+
+def test_work_aside_in_which_it_ends_is_no_work_of_the_loop_either():
+    other = _lsprof.Profiler()
+    with Traced() as trace:
+        trace.loop_begins()
+        outer()
+        with trace.aside():
+            set_up()
+            other.enable()
+            outer()
+    other.disable()
+    assert trace.replaced
+    assert own(trace.summary("a", "b").loop) == {"outer": 12, "inner": 3}
 
 
 def test_it_can_be_asked_while_it_counts():
