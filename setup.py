@@ -7,4 +7,9 @@ without the other, pauses of garbage collection are not told apart.
 from setuptools import Extension, setup
 
 NAMES = ("_marks", "_pauses")
-setup(ext_modules=[Extension(f"rnnprof.{name}", [f"rnnprof/{name}.c"], optional=True) for name in NAMES])
+CLOCK = ["rnnprof/_clock.h"]
+setup(
+    ext_modules=[
+        Extension(f"rnnprof.{name}", [f"rnnprof/{name}.c"], depends=CLOCK, optional=True) for name in NAMES
+    ]
+)

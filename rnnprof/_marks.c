@@ -9,23 +9,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <structmember.h>
-#include <time.h>
+
+#include "_clock.h"
 
 #if defined(_WIN32)
-#define HAVE_CLOCK 0 /* a Stage is then always given a Python clock */
-static int64_t read_clock(void) { return 0; }
-#elif defined(__APPLE__)
-#define HAVE_CLOCK 1
-static int64_t read_clock(void) { return (int64_t)clock_gettime_nsec_np(CLOCK_UPTIME_RAW); }
+#define HAVE_CLOCK 0 /* untried there: a Stage is always given a Python clock */
 #else
 #define HAVE_CLOCK 1
-static int64_t
-read_clock(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
 #endif
 
 /* Call a method with one argument, which may be a tuple. */
