@@ -10,20 +10,9 @@ from pathlib import Path
 from rnnprof import runfile
 from rnnprof.analysis.compare import compare
 from rnnprof.analysis.compared import SLOWER, Comparison
-from rnnprof.cli.report import (
-    ENDINGS,
-    FLOWCHARTS,
-    TABLES,
-    WIDTH,
-    can_print,
-    form_of,
-    need_stdout,
-    say,
-    shows_color,
-    width_of,
-)
+from rnnprof.cli import output
+from rnnprof.cli.report import ENDINGS, FLOWCHARTS, TABLES
 from rnnprof.errors import UsageError
-from rnnprof.renderers.table.model import NARROWEST
 from rnnprof.units import signed, visible
 
 FAILED = 1
@@ -64,16 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="exit with 1 if the step is shown to be slower, by 3%% or so",
     )
     parser.add_argument("--force", action="store_true", help="compare what is no like for like, too")
-    parser.add_argument(
-        "--format", choices=(*TABLES, *FLOWCHARTS), help="default: text, or what -o FILE ends in"
-    )
-    parser.add_argument(
-        "-o", "--output", metavar="FILE", type=Path, help="write to a file, not to the terminal"
-    )
-    parser.add_argument("--width", type=int, metavar="N", help="columns of a text; default: the terminal's")
-    parser.add_argument(
-        "--color", choices=("auto", "always", "never"), default="auto", help="default: %(default)s"
-    )
+    output.add_arguments(parser, (*TABLES, *FLOWCHARTS))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -91,25 +71,11 @@ def run(args: argparse.Namespace) -> int:
     """
     before, after = _sides(args)
     allowed = None if args.fail_if_slower is None else _share(args.fail_if_slower)
-    form = args.format or form_of(args.output, ENDINGS)
-    if args.width is not None and args.width < NARROWEST:
-        raise UsageError(f"--width {args.width} is too narrow: give {NARROWEST} or more")
-    if args.output is None:
-        need_stdout()
-    elif any(
-        args.output.exists() and file.exists() and args.output.samefile(file) for file in (*before, *after)
-    ):
-        raise UsageError(f"-o {args.output} would overwrite a run: give another name")
-    drawn = form in FLOWCHARTS
+    form = output.chosen(args, ENDINGS)
+    output.keep(args, *before, *after)
     _once(before, after)
     found = compare(before, after, args.force, args.lane)
-    if args.output is not None:
-        text = _draw(after[0], found, form) if drawn else _render(found, form, args, WIDTH, False)
-        runfile.write_atomically(args.output, text)
-    elif drawn:
-        say(_draw(after[0], found, form))
-    else:
-        say(_render(found, form, args, args.width or width_of(sys.stdout), not can_print(sys.stdout)))
+    output.put(args, lambda to: _render(after[0], found, form, to))
     return 0 if allowed is None else _judge(found, allowed)
 
 
@@ -156,8 +122,10 @@ def _judge(found: Comparison, allowed: float) -> int:
     return 0
 
 
-def _render(found: Comparison, form: str, args: argparse.Namespace, width: int, ascii_only: bool) -> str:
+def _render(after: Path, found: Comparison, form: str, to: output.Medium) -> str:
     """The comparison in one format; each renderer is loaded only where it is needed."""
+    if form in FLOWCHARTS:
+        return _draw(after, found, form)
     if form == "json":
         from rnnprof.renderers import compare_json
 
@@ -174,9 +142,7 @@ def _render(found: Comparison, form: str, args: argparse.Namespace, width: int, 
         return as_csv.lay_out(compare_tables.raw(found))
     from rnnprof.renderers.table import as_text
 
-    terminal = args.output is None and args.color == "auto" and shows_color(sys.stdout)
-    color = args.color == "always" or terminal
-    return as_text.lay_out(compare_tables.blocks(found), args.width or width, color, ascii_only)
+    return as_text.lay_out(compare_tables.blocks(found), to.width, to.color, to.ascii_only)
 
 
 def _draw(after: Path, found: Comparison, form: str) -> str:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-from rnnprof.cli import report
+from rnnprof.cli import output, report
 from rnnprof.errors import UsageError
 
 MODELS = ("RNN_TANH", "RNN_RELU", "LSTM", "GRU", "Transformer")
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         RnnprofError: an option makes no sense, or the files cannot be written.
     """
-    report.need_stdout()
+    output.need_stdout()
     try:
         with warnings.catch_warnings():
             # Without NumPy torch warns at its import; the demo has no use for NumPy.
@@ -117,7 +117,7 @@ def demonstrate(program: ModuleType, argv: list[str], out: Path) -> int:
         show(path, "-o", str(out / name))
     show(path)
     written = ", ".join(str(out / name) for name in ("run.json", *FIGURES))
-    report.say(f"\nWritten: {written}\n\n{what_next(out)}\n")
+    output.say(f"\nWritten: {written}\n\n{what_next(out)}\n")
     return 130 if interrupted else 0
 
 

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
-import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TextIO
 
 from rnnprof import runfile
 from rnnprof.analysis.breakdown import breakdown
 from rnnprof.analysis.result import Breakdown
+from rnnprof.cli import output
 from rnnprof.errors import UsageError
 from rnnprof.model import Run
-from rnnprof.renderers.table.model import ASCII, NARROWEST
 from rnnprof.renderers.table.page import PARTS, PROBE
-
-WIDTH = 80
-"""Width of a report that does not go to a terminal."""
 
 TABLES = ("text", "markdown", "csv", "json")
 PARTED = ("text", "markdown", "csv")
@@ -38,7 +30,6 @@ ENDINGS = {
     ".tex": "tikz",
     ".mmd": "mermaid",
 }
-NOT_ASCII = "µ…–±█▏"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,12 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser: the subcommand's own parser.
     """
     parser.add_argument("file", metavar="FILE", type=Path, help="the run, as it was recorded")
-    parser.add_argument(
-        "--format", choices=(*TABLES, *FLOWCHARTS), help="default: text, or what -o FILE ends in"
-    )
-    parser.add_argument(
-        "-o", "--output", metavar="FILE", type=Path, help="write to a file, not to the terminal"
-    )
+    output.add_arguments(parser, (*TABLES, *FLOWCHARTS))
     parser.add_argument(
         "--by", choices=("step", "run"), help="what 100 %% is; default: step for tables, run for flowcharts"
     )
@@ -74,12 +60,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         const="advice",
         help="what to change, and which checks could not be made; the same as --only advice",
     )
-    parser.add_argument(
-        "--width", type=int, metavar="N", help="columns of a text report; default: the terminal's"
-    )
-    parser.add_argument(
-        "--color", choices=("auto", "always", "never"), default="auto", help="default: %(default)s"
-    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -95,87 +75,16 @@ def run(args: argparse.Namespace) -> int:
         RnnprofError: the run cannot be read or holds no time, the report cannot be written, or the
             options make no sense.
     """
-    form = args.format or form_of(args.output, ENDINGS)
-    if args.width is not None and args.width < NARROWEST:
-        raise UsageError(f"--width {args.width} is too narrow: give {NARROWEST} or more")
-    if args.output is None:
-        need_stdout()
+    form = output.chosen(args, ENDINGS)
     recorded = runfile.load(args.file)
-    if args.output is not None and _same_file(args.file, args.output):
-        raise UsageError(f"-o {args.output} would overwrite the run itself: give another name")
+    output.keep(args, args.file)
     by = args.by or ("run" if form in FLOWCHARTS else "step")
     result = _divide(recorded, by, advised=(args.only or "") in ADVISED.get(form, ()))
     if result.run_ns == 0 and result.step is None:
         raise UsageError(f"{args.file}: the run holds no time yet")
     _check_part(args, form, result)
-    if args.output is not None:
-        runfile.write_atomically(
-            args.output,
-            _render(result, form, args.only or "", args.width or WIDTH, args.color == "always", False),
-        )
-        return 0
-    width = args.width or width_of(sys.stdout)
-    color = args.color == "always" or (args.color == "auto" and shows_color(sys.stdout))
-    say(_render(result, form, args.only or "", width, color, not can_print(sys.stdout)))
+    output.put(args, lambda to: _render(result, form, args.only or "", to))
     return 0
-
-
-def need_stdout() -> None:
-    """Raise UsageError if the program was started with stdout closed."""
-    if sys.stdout is None:
-        raise UsageError("stdout is closed: there is nowhere to print")
-
-
-def say(words: str) -> None:
-    """Write to stdout, whatever its encoding.
-
-    Args:
-        words: what to write, newlines included. What stdout cannot write becomes ASCII or ``?``.
-    """
-    encoding = sys.stdout.encoding or "utf-8"
-    plain = words if can_print(sys.stdout, words) else words.translate(ASCII)
-    sys.stdout.write(plain.encode(encoding, "replace").decode(encoding))
-
-
-def width_of(stream: TextIO) -> int:
-    """The columns of a report.
-
-    Args:
-        stream: where it goes.
-
-    Returns:
-        The terminal's width, or that of a report that goes elsewhere.
-    """
-    return max(shutil.get_terminal_size().columns, NARROWEST) if stream.isatty() else WIDTH
-
-
-def shows_color(stream: TextIO) -> bool:
-    """Whether to colour a report that nobody said it of (https://no-color.org).
-
-    Args:
-        stream: where it goes.
-
-    Returns:
-        True for a terminal, unless ``NO_COLOR`` or ``TERM=dumb`` is set.
-    """
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
-
-def can_print(stream: TextIO, words: str = NOT_ASCII) -> bool:
-    """Whether a stream has all characters of some words.
-
-    Args:
-        stream: where they go.
-        words: by default the signs of a report that are not ASCII.
-
-    Returns:
-        False if its encoding lacks one.
-    """
-    try:
-        words.encode(stream.encoding or "utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _divide(recorded: Run, by: str, advised: bool) -> Breakdown:
@@ -214,7 +123,7 @@ def _check_part(args: argparse.Namespace, form: str, result: Breakdown) -> None:
         )
 
 
-def _render(result: Breakdown, form: str, only: str, width: int, color: bool, ascii_only: bool) -> str:
+def _render(result: Breakdown, form: str, only: str, to: output.Medium) -> str:
     """The report in one format; each renderer is loaded only where it is needed."""
     if form == "json":
         from rnnprof.renderers import json_report
@@ -230,25 +139,4 @@ def _render(result: Breakdown, form: str, only: str, width: int, color: bool, as
         return table.markdown(result, only)
     if form == "csv":
         return table.csv(result, only)
-    return table.text(result, width, color, ascii_only, only)
-
-
-def form_of(output: Path | None, endings: Mapping[str, str]) -> str:
-    """The format that a file's name asks for.
-
-    Args:
-        output: the file, or None for stdout, which gets text.
-        endings: the formats by their files' endings.
-
-    Raises:
-        UsageError: the name has no such ending.
-    """
-    if output is None:
-        return "text"
-    if output.suffix.lower() in endings:
-        return endings[output.suffix.lower()]
-    raise UsageError(f"-o {output}: give --format, or one of the endings {' '.join(endings)}")
-
-
-def _same_file(run: Path, output: Path) -> bool:
-    return output.exists() and output.samefile(run)
+    return table.text(result, to.width, to.color, to.ascii_only, only)

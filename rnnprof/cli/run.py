@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rnnprof.cli import program
 from rnnprof.errors import UsageError
 from rnnprof.schedule import DEFAULT_CONTROL_EVERY, DEFAULT_WARMUP
 
@@ -119,10 +120,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="count, after the warmup, the numbers that the program's models have",
     )
     parser.add_argument("--no-report", action="store_true", help="save the run and print nothing about it")
-    parser.add_argument("program", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
-    parser.add_argument(
-        "-m", dest="module", nargs=argparse.REMAINDER, metavar="MODULE", help=argparse.SUPPRESS
-    )
+    program.add_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -158,18 +156,18 @@ def run(args: argparse.Namespace) -> int:
 def _target(args: argparse.Namespace) -> Target:
     from rnnprof.instrument.target import find_target
 
+    words = program.given(args)
     if args.module is not None:
-        if not args.module:
+        if not words:
             raise UsageError("-m needs the name of a module")
-        return find_target(None, args.module[0], args.module[1:])
-    words = args.program[1:] if args.program[:1] == ["--"] else args.program
+        return find_target(None, words[0], words[1:])
     if not words:
         raise UsageError("give a script to run, or -m MODULE")
     return find_target(words[0], None, words[1:])
 
 
 def _explain(target: Target, rules: tuple[Rule, ...]) -> int:
-    from rnnprof.cli.report import say
+    from rnnprof.cli.output import say
     from rnnprof.instrument.explain import explain
     from rnnprof.instrument.measure import planned
 
@@ -227,14 +225,14 @@ def _report(run: Run) -> str:
     """
     from rnnprof.analysis.advice.advise import examined
     from rnnprof.analysis.advice.worded import most_urgent
-    from rnnprof.cli.report import can_print, shows_color, width_of
+    from rnnprof.cli.output import medium
     from rnnprof.renderers import table
 
     result = examined(run)
-    to = sys.stderr
-    if to is None or (result.run_ns == 0 and result.step is None):
+    if sys.stderr is None or (result.run_ns == 0 and result.step is None):
         return ""
-    _say("\n" + table.text(result, width_of(to), shows_color(to), not can_print(to)))
+    to = medium(sys.stderr)
+    _say("\n" + table.text(result, to.width, to.color, to.ascii_only))
     return most_urgent(result.advice) if result.advice else ""
 
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rnnprof.cli import program
 from rnnprof.errors import UsageError
 from rnnprof.schedule import DEFAULT_WARMUP
 
@@ -92,10 +93,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a number that the script prints after each epoch; NAME:max=REGEX where more is better",
     )
     parser.add_argument("--dry-run", action="store_true", help="run nothing: show the plan")
-    parser.add_argument("program", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
-    parser.add_argument(
-        "-m", dest="module", nargs=argparse.REMAINDER, metavar="MODULE", help=argparse.SUPPRESS
-    )
+    program.add_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -157,14 +155,12 @@ def _plan(args: argparse.Namespace) -> Plan:
         number = getattr(args, name)
         if number is not None and number < least:
             raise UsageError(f"--{name} {number}: give {least} or more")
-    words = args.module if args.module is not None else args.program
-    words = words[1:] if args.module is None and words[:1] == ["--"] else words
-    program, varying = grid.split(words)
-    if not program:
+    words, varying = grid.split(program.given(args))
+    if not words:
         raise UsageError("give a script to run, or -m MODULE, before --grid")
-    target = ["-m", program[0]] if args.module is not None else [program[0]]
-    script, module = (None, program[0]) if args.module is not None else (program[0], None)
-    found = find_target(script, module, program[1:])
+    target = ["-m", words[0]] if args.module is not None else [words[0]]
+    script, module = (None, words[0]) if args.module is not None else (words[0], None)
+    found = find_target(script, module, words[1:])
     own_rules(found.path.parent, args.rule)
     options = [] if args.clock is None else ["--clock", args.clock]
     options += [word for rule in args.rule for word in ("--rule", rule)]
@@ -172,7 +168,7 @@ def _plan(args: argparse.Namespace) -> Plan:
     metrics(args.metric)
     plan = make_plan(
         target,
-        program[1:],
+        words[1:],
         grid.factors(varying, args.repeat),
         steps=args.steps,
         warmup=args.warmup,
@@ -205,7 +201,7 @@ def _show(plan: Plan, folder: Path) -> int:
     """Print what would be run, in its order."""
     import shlex
 
-    from rnnprof.cli.report import need_stdout, say
+    from rnnprof.cli.output import need_stdout, say
     from rnnprof.sweep.working import command
     from rnnprof.units import visible
 

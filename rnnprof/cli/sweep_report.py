@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnprof import runfile
-from rnnprof.cli.report import WIDTH, can_print, form_of, need_stdout, say, shows_color, width_of
+from rnnprof.cli import output
 from rnnprof.errors import RunFileError, UsageError
-from rnnprof.renderers.table.model import NARROWEST
 
 if TYPE_CHECKING:
     from rnnprof.analysis.sweep_metrics import Metric
@@ -47,32 +46,17 @@ def main(words: Sequence[str]) -> int:
         prog="rnnprof sweep report", description="What a sweep has found.", allow_abbrev=False
     )
     parser.add_argument("folder", metavar="FOLDER", type=Path, help="the sweep's, also of one that goes on")
-    parser.add_argument("--format", choices=FORMATS, help="default: text, or what -o FILE ends in")
-    parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="write to a file")
-    parser.add_argument("--width", type=int, metavar="N", help="columns of a text report")
-    parser.add_argument(
-        "--color", choices=("auto", "always", "never"), default="auto", help="default: %(default)s"
-    )
+    output.add_arguments(parser, FORMATS)
     parser.add_argument("--lines", metavar="FACTOR", help="the factor of the lines in the plot")
     parser.add_argument("--tokens-per-step", metavar="FORMULA", help="in place of that of the sweep")
     parser.add_argument("--steps-per-epoch", metavar="FORMULA", help="in place of that of the sweep")
     parser.add_argument("--metric", action="append", metavar="NAME=REGEX", help="in place of the sweep's")
     args = parser.parse_args(words)
-    form = args.format or form_of(args.output, ENDINGS)
-    if args.width is not None and args.width < NARROWEST:
-        raise UsageError(f"--width {args.width} is too narrow: give {NARROWEST} or more")
+    form = output.chosen(args, ENDINGS)
     if args.lines is not None and form != "svg":
         raise UsageError("--lines is for the plot: give --format svg")
-    if args.output is None:
-        need_stdout()
     report = read(args.folder, args.tokens_per_step, args.steps_per_epoch, args.metric)
-    if args.output is not None:
-        width, color = args.width or WIDTH, args.color == "always"
-        runfile.write_atomically(args.output, _render(report, form, width, color, False, args.lines))
-        return 0
-    width = args.width or width_of(sys.stdout)
-    color = args.color == "always" or (args.color == "auto" and shows_color(sys.stdout))
-    say(_render(report, form, width, color, not can_print(sys.stdout), args.lines))
+    output.put(args, lambda to: _render(report, form, to, args.lines))
     return 0
 
 
@@ -86,8 +70,7 @@ def show(folder: Path) -> None:
         RnnprofError: a file in it cannot be read.
     """
     if sys.stdout is not None:
-        width, color = width_of(sys.stdout), shows_color(sys.stdout)
-        say(_render(read(folder), "text", width, color, not can_print(sys.stdout), None))
+        output.say(_render(read(folder), "text", output.medium(sys.stdout), None))
 
 
 def read(
@@ -152,9 +135,7 @@ def _lines(path: Path) -> Iterator[str]:
             yield from file
 
 
-def _render(
-    report: SweepReport, form: str, width: int, color: bool, ascii_only: bool, lines: str | None
-) -> str:
+def _render(report: SweepReport, form: str, to: output.Medium, lines: str | None) -> str:
     """The report in one format; each renderer is loaded only where it is needed."""
     if form == "svg":
         from rnnprof.analysis.plotted import plot
@@ -182,4 +163,4 @@ def _render(
         return as_markdown.lay_out(blocks)
     from rnnprof.renderers.table import as_text
 
-    return as_text.lay_out(blocks, width, color, ascii_only)
+    return as_text.lay_out(blocks, to.width, to.color, to.ascii_only)

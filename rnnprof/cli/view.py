@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from rnnprof.cli import report
+from rnnprof.cli import output
 from rnnprof.errors import UsageError
 from rnnprof.units import visible
 from rnnprof.viewers.choice import CONTENTS, VIEWERS, Choice, choose
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         RnnprofError: there is nothing to show, the viewer is not installed, or the port is taken.
     """
-    report.need_stdout()
+    output.need_stdout()
     if not 0 <= args.port <= 65535:
         raise UsageError(f"--port {args.port}: give a number from 1 to 65535, or none for a free one")
     choice = choose(args.file, args.viewer, args.what)
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
         for notice in (*notices, *viewer.notices):
             print(f"rnnprof: {visible(notice)}", file=sys.stderr)
         shown = f"{NAMES.get(choice.viewer, choice.viewer)} shows {visible(str(choice.file))}"
-        report.say(f"{shown}: {address} (Ctrl-C ends it)\n")
+        output.say(f"{shown}: {address} (Ctrl-C ends it)\n")
         sys.stdout.flush()
         if not args.no_browser and _has_display():
             webbrowser.open(address)

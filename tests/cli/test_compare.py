@@ -19,6 +19,7 @@ from rnnprof.model import Run
 from rnnprof.renderers import compare_json, flowchart
 from rnnprof.renderers.table import as_csv, as_markdown, as_text
 from rnnprof.renderers.table.compare_tables import blocks, raw
+from tests.cli.failing import failure
 from tests.compared_runs import AFTER, BEFORE
 from tests.noisy_runs import run_with, steps_with, white
 
@@ -36,16 +37,6 @@ def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     runfile.save(BEFORE, "a.json")
     runfile.save(AFTER, "b.json")
     return ["a.json", "b.json"]
-
-
-def failure(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
-    """What a command that must fail says, which is one line."""
-    assert main(argv) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("rnnprof: error: ")
-    assert err.count("\n") == 1
-    return err.removeprefix("rnnprof: error: ").rstrip("\n")
 
 
 def test_every_format_goes_to_stdout(pair: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -126,7 +117,7 @@ def test_what_is_refused(pair: list[str], tmp_path: Path, capsys: pytest.Capture
     assert failure(["compare", *pair, "--fail-if-slower", "much"], capsys).startswith(
         "--fail-if-slower much: give"
     )
-    assert failure(["compare", *pair, "-o", "b.json"], capsys).startswith("-o b.json would overwrite a run")
+    assert failure(["compare", *pair, "-o", "b.json"], capsys).startswith("-o b.json would overwrite the run")
     assert failure(["compare", *pair, "-o", "b.png"], capsys).startswith("-o b.png: give --format")
     assert failure(["compare", *pair, "--width", "9"], capsys).startswith("--width 9 is too narrow")
     assert failure(["compare", "a.json", "c.json"], capsys).startswith("cannot read c.json")

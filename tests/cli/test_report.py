@@ -15,6 +15,7 @@ from rnnprof.cli import report
 from rnnprof.cli.main import main
 from rnnprof.model import Lane, Series, Stage, Steps, Timeline
 from rnnprof.renderers import flowchart, json_report, table
+from tests.cli.failing import failure
 from tests.clocked_run import clocked_language_model
 from tests.run_builder import lane_of, run_of, word_language_model
 from tests.traced_run import traced_language_model
@@ -28,16 +29,6 @@ def saved(tmp_path: Path) -> str:
     path = tmp_path / "run.json"
     runfile.save(RUN, path)
     return str(path)
-
-
-def failure(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
-    """What a command that must fail says, which is one line."""
-    assert main(argv) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("rnnprof: error: ")
-    assert err.count("\n") == 1
-    return err.removeprefix("rnnprof: error: ").rstrip("\n")
 
 
 EXPECTED = {
@@ -222,7 +213,7 @@ def test_the_run_itself_is_never_overwritten(
     link.symlink_to(saved)
     for output in (saved, str(link), str(tmp_path / "." / "run.json")):
         message = failure(["report", saved, "-o", output], capsys)
-        assert message == f"-o {Path(output)} would overwrite the run itself: give another name"
+        assert message == f"-o {Path(output)} would overwrite the run that is in it: give another name"
     assert Path(saved).read_bytes() == before
 
 

@@ -24,6 +24,7 @@ from rnnprof.sweep.process import Finish
 from rnnprof.sweep.working import alone, command, left, make_plan, settle, work
 from rnnprof.sweepfile import load_ended, load_plan, save_plan
 from rnnprof.sweepmodel import DONE, FAILED, MEMORY, NO_STEPS, TIMEOUT, Ended, Plan, Trial
+from tests.cli.failing import failure
 from tests.cli.test_run import FAKE, ROOT
 from tests.sweep.test_process import wait_for
 from tests.sweep_folder import BPTT, MODEL, factor, plan_of, run_at
@@ -433,11 +434,7 @@ def test_what_makes_no_sense_is_one_line(
     said: str,
 ) -> None:
     monkeypatch.chdir(folder)
-    assert main(["sweep", *words]) == 2
-    err = capsys.readouterr().err
-    assert err.startswith("rnnprof: error: ")
-    assert said in err
-    assert err.count("\n") == 1
+    assert said in failure(["sweep", *words], capsys)
     assert [path.name for path in folder.iterdir()] == ["train.py"]
 
 

@@ -21,6 +21,7 @@ from rnnprof.captures import Trace
 from rnnprof.cli import view
 from rnnprof.cli.main import main
 from rnnprof.viewers import servers
+from tests.cli.failing import failure
 from tests.cli.view_files import PLAIN, PLUGIN_TRACE, TWO_WINDOWS, write_plain, write_traced
 
 
@@ -41,19 +42,9 @@ def traced() -> None:
     write_traced()
 
 
-def failure(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
-    """What a command that must fail says, which is one line."""
-    assert main(["view", *argv]) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("rnnprof: error: ")
-    assert err.count("\n") == 1
-    return err.removeprefix("rnnprof: error: ").rstrip("\n")
-
-
 def test_a_trace_that_is_no_longer_there(capsys: pytest.CaptureFixture[str]) -> None:
     runfile.save(replace(PLAIN, traces=(Trace(3, 1, 1000, "run.trace/gone.trace.json.gz", 10),)), "run.json")
-    assert failure(["run.json", "--in", "perfetto"], capsys) == (
+    assert failure(["view", "run.json", "--in", "perfetto"], capsys) == (
         "run.trace/gone.trace.json.gz is not there: keep it beside run.json"
     )
 
@@ -62,7 +53,7 @@ def test_a_trace_that_is_no_longer_there(capsys: pytest.CaptureFixture[str]) -> 
 @pytest.mark.parametrize("viewer", ["perfetto", "speedscope"])
 def test_a_run_without_traces(viewer: str, capsys: pytest.CaptureFixture[str]) -> None:
     said = "run.json has no traces: record them with `rnnprof run --trace ...`"
-    assert failure(["run.json", "--in", viewer], capsys) == said
+    assert failure(["view", "run.json", "--in", viewer], capsys) == said
 
 
 @pytest.mark.usefixtures("traced")
@@ -120,24 +111,24 @@ def test_errors_are_one_line(argv: list[str], said: str, capsys: pytest.CaptureF
     Path("wrong.prof").write_text("wrong")
     Path("nothing.json").write_text('{"traceEvents": []}')
     Path("empty.trace").mkdir()
-    assert failure(argv, capsys) == said
+    assert failure(["view", *argv], capsys) == said
 
 
 @pytest.mark.usefixtures("traced")
 def test_what_is_no_longer_beside_the_run(capsys: pytest.CaptureFixture[str]) -> None:
     Path("run.loop.prof").unlink()
-    assert failure(["run.json", "--what", "loop"], capsys) == (
+    assert failure(["view", "run.json", "--what", "loop"], capsys) == (
         "run.loop.prof is not there: keep it beside run.json"
     )
     Path("run.trace/stages.trace.json.gz").unlink()
-    assert failure(["run.json", "--what", "stages"], capsys) == (
+    assert failure(["view", "run.json", "--what", "stages"], capsys) == (
         "run.json has no trace of stages: leave --what out for what there is"
     )
 
 
 @pytest.mark.usefixtures("plain")
 def test_a_run_without_functions(capsys: pytest.CaptureFixture[str]) -> None:
-    assert failure(["run.json", "--in", "snakeviz"], capsys) == (
+    assert failure(["view", "run.json", "--in", "snakeviz"], capsys) == (
         "run.json has no functions: record them with `rnnprof run --cprofile ...`"
     )
 
@@ -156,14 +147,14 @@ def test_a_viewer_that_is_not_installed(
 ) -> None:
     for module in (view, sys.modules["rnnprof.viewers.perfetto"], sys.modules["rnnprof.viewers.snakeviz"]):
         monkeypatch.setattr(module, "find_spec", lambda name: None)
-    assert failure(["run.json", "--in", viewer], capsys) == said
+    assert failure(["view", "run.json", "--in", viewer], capsys) == said
 
 
 @pytest.mark.usefixtures("traced")
 def test_a_port_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        assert failure(["run.json", "--in", "speedscope", "--port", str(port)], capsys) == (
+        assert failure(["view", "run.json", "--in", "speedscope", "--port", str(port)], capsys) == (
             f"port {port} is in use: give another --port, or none for a free one"
         )
 
