@@ -95,6 +95,10 @@ def test_the_time_of_the_stages_is_taken_where_it_is_known() -> None:
     del stages["backward", "decoder"]
     (one,) = found(vocabulary, a_run(stages, rest=0.0, anatomy=ANATOMY))
     assert "for them (taken as twice as long) take 60.0 % of the step." in one.evidence
+    # Never more than backward takes as a whole.
+    short = {"forward": 4.0, ("forward", "decoder"): 4.0, "loss": 1.0, "backward": 4.0, "update": 1.0}
+    (one,) = found(vocabulary, a_run(short, rest=0.0, anatomy=ANATOMY))
+    assert "for them (taken as twice as long) take 90.0 % of the step." in one.evidence
     # Whatever the operations say: something that is not among them takes most of the time.
     slow = stages | {"forward": 14.0, "backward": 24.0}
     assert found(vocabulary, a_run(slow, rest=0.0, anatomy=ANATOMY)) == ()
@@ -121,6 +125,10 @@ def test_a_model_that_does_more_than_its_projection_gets_none() -> None:
     # What torch's profiler counted goes before what the sizes say.
     work = (Work(("forward",), "float32", 10**12, 0, 9),)
     assert found(vocabulary, a_run(anatomy=ANATOMY, probe={"work": work})) == ()
+    # Of no operations are more than all the projection's, whatever the profiler missed.
+    work = (Work(("forward",), "float32", 10**9, 0, 9),)
+    (one,) = found(vocabulary, a_run(anatomy=ANATOMY, probe={"work": work}))
+    assert "100 % of the operations of the step." in one.evidence
     # A transformer of 85 million weights beside a tied projection of 38 million.
     large = Output(50_257, 768, 8192, (50_257, 768), True, 124_000_000, None)
     assert found(vocabulary, a_run(anatomy=Anatomy(output=large))) == ()

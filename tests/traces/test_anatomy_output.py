@@ -98,11 +98,12 @@ def test_ways_to_write_a_loss(loss: Any, rows: int | None) -> None:
     )
 
 
-def test_a_weight_that_is_not_turned() -> None:
+@pytest.mark.parametrize("turned", [lambda weight: weight, lambda weight: weight.t().t()])
+def test_a_weight_that_is_not_turned_or_turned_back(turned: Any) -> None:
     weight = torch.ones(WIDTH, WORDS, requires_grad=True)
 
     def step() -> None:
-        functional.cross_entropy(torch.ones(6, WIDTH) @ weight, TARGETS).backward()
+        functional.cross_entropy(torch.ones(6, WIDTH) @ turned(weight), TARGETS).backward()
 
     found = output_of(step)
     assert found is not None
