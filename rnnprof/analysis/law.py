@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from rnnprof import units
 from rnnprof.analysis.least_squares import Fit, fit
@@ -24,6 +24,33 @@ def number(text: str) -> float | None:
     return value if math.isfinite(value) and value > 0 else None
 
 
+def unknowns(
+    factors: Sequence[Factor], cells: Iterable[Cell]
+) -> tuple[list[int], list[tuple[int, int, int]]]:
+    """What a law has a number for, besides its constant.
+
+    Args:
+        factors: the grid.
+        cells: the combinations that have a time.
+
+    Returns:
+        The factors that vary and whose levels are all numbers above 0; and of the others that vary, each
+        level but the first: the factor, the level, and the first level.
+    """
+    numeric: list[int] = []
+    named: list[tuple[int, int, int]] = []
+    cells = list(cells)
+    for i, factor in enumerate(factors):
+        seen = sorted({cell[i] for cell in cells})
+        if len(seen) < 2:
+            continue
+        if all(number(factor.levels[place]) is not None for place in seen):
+            numeric.append(i)
+        else:
+            named += [(i, place, seen[0]) for place in seen[1:]]
+    return numeric, named
+
+
 def law(of: str, factors: Sequence[Factor], times: Mapping[Cell, float]) -> Law | None:
     """Fit ``log time`` by the logarithms of the numeric factors and a constant for each other level.
 
@@ -37,16 +64,7 @@ def law(of: str, factors: Sequence[Factor], times: Mapping[Cell, float]) -> Law 
     """
     cells = list(times)
     values = [math.log(times[cell]) for cell in cells]
-    numeric: list[int] = []
-    named: list[tuple[int, int, int]] = []
-    for i, factor in enumerate(factors):
-        seen = sorted({cell[i] for cell in cells})
-        if len(seen) < 2:
-            continue
-        if all(number(factor.levels[place]) is not None for place in seen):
-            numeric.append(i)
-        else:
-            named += [(i, place, seen[0]) for place in seen[1:]]
+    numeric, named = unknowns(factors, cells)
     if not numeric:
         return None
     logs = {(i, place): _log(factors[i].levels[place]) for i in numeric for place in {c[i] for c in cells}}
@@ -84,6 +102,22 @@ def law(of: str, factors: Sequence[Factor], times: Mapping[Cell, float]) -> Law 
         for (i, place, base), one in zip(named, estimates[1 + len(numeric) :], strict=True)
     )
     return _result(of, found, left_out, powers, multiples, total, len(cells))
+
+
+def why_none(factors: Sequence[Factor], cells: Collection[Cell]) -> str:
+    """Why there is no law, in one sentence.
+
+    Args:
+        factors: the grid.
+        cells: the combinations that have a time.
+    """
+    numeric, named = unknowns(factors, cells)
+    if not numeric:
+        return "No law is fitted: no factor that varies is a number above 0 at each of its levels."
+    return (
+        f"No law is fitted: it has {1 + len(numeric) + len(named)} numbers to find, which {len(cells)} "
+        "combinations do not settle with one to spare."
+    )
 
 
 def _log(text: str) -> float:

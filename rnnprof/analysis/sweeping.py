@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rnnprof.analysis import formula
 from rnnprof.analysis.effects import effects
 from rnnprof.analysis.knee import knee
-from rnnprof.analysis.law import law
+from rnnprof.analysis.law import law, why_none
 from rnnprof.analysis.result import Interval
 from rnnprof.analysis.sweep_metrics import PERPLEXITY, Metric, metrics
 from rnnprof.analysis.sweep_times import (
@@ -87,7 +87,7 @@ def sweep_report(plan: Plan, outcomes: Sequence[Outcome]) -> SweepReport:
         effects=tuple(one for one in found if one is not None),
         laws=tuple(one for one in laws if one is not None),
         knee=knee(plan, rows),
-        notes=tuple(_notes(plan, rows, groups, found, laws)),
+        notes=tuple(_notes(plan, rows, groups, found, laws[0], quantities[0][1])),
         environment=dict(first.environment) if first is not None else {},
     )
 
@@ -214,7 +214,8 @@ def _notes(
     rows: Sequence[Combination],
     groups: Sequence[_Group],
     found: Sequence[Effects | None],
-    laws: Sequence[Law | None],
+    fitted: Law | None,
+    times: Mapping[tuple[int, ...], float],
 ) -> list[str]:
     notes = []
     kinds = {one.kind for group in groups for one in group.runs}
@@ -238,8 +239,6 @@ def _notes(
     varying = sum(len(factor.levels) > 1 for factor in plan.factors)
     if found[0] is None and varying > 1:
         notes.append("Too few combinations have a time to tell what each factor explains.")
-    if timed_rows and varying and laws[0] is None:
-        notes.append(
-            "No law is fitted: no factor is a number that varies, or there are too few combinations."
-        )
+    if timed_rows and varying and fitted is None:
+        notes.append(why_none(plan.factors, times))
     return notes

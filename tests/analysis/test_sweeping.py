@@ -181,6 +181,14 @@ def test_no_law_without_numbers() -> None:
     )
     assert report.laws == ()
     assert (
-        "No law is fitted: no factor is a number that varies, or there are too few combinations."
+        "No law is fitted: no factor that varies is a number above 0 at each of its levels." in report.notes
+    )
+
+
+def test_no_law_of_too_few_combinations() -> None:
+    report = sweep_report(plan_of((MODEL, BPTT)), [outcome(i, run_at(10**6 + i)) for i in range(2)])
+    assert report.laws == ()
+    assert (
+        "No law is fitted: it has 2 numbers to find, which 2 combinations do not settle with one to spare."
         in report.notes
     )

@@ -8,7 +8,7 @@ from rnnprof.renderers.flowchart.graph import Graph
 from rnnprof.renderers.flowchart.layout import layout
 from rnnprof.renderers.flowchart.legend import ARROW
 from rnnprof.renderers.flowchart.scene import Legend, Panel, Point, Rect, Scene, Text, Wire
-from rnnprof.renderers.flowchart.text import printable, width
+from rnnprof.renderers.flowchart.text import is_known, printable, width
 
 _FONT = "Helvetica, Arial, DejaVu Sans, sans-serif"
 _HEAD, _HOT_HEAD = 6.0, 9.8  # how far the tips of the arrowheads reach beyond their lines
@@ -136,7 +136,7 @@ def _text(text: Text) -> str:
         )
     # The layout knows Helvetica's widths; another font is made to fit, so that no text meets the next.
     fit = ""
-    if len(text.string) > 1 and text.string.isascii():
+    if len(text.string) > 1 and is_known(text.string):
         wide = width(text.string, text.size, text.bold)
         fit = f' textLength="{_n(wide)}" lengthAdjust="spacingAndGlyphs"'
     return (

@@ -22,7 +22,12 @@ _BOLD = (
     "611 611 611 611 389 556 333 611 556 778 556 556 500 389 280 389 584"
 )
 _WIDTHS = {bold: tuple(int(w) for w in table.split()) for bold, table in ((False, _REGULAR), (True, _BOLD))}
-_WIDE, _UNKNOWN, _ELLIPSIS = 1200, 700, 1000
+# The other signs that rnnprof itself writes, from the same files.
+_SIGNS = {
+    False: {"µ": 556, "–": 556, "±": 584, "×": 584, "…": 1000},
+    True: {"µ": 611, "–": 556, "±": 584, "×": 584, "…": 1000},
+}
+_WIDE, _UNKNOWN = 1200, 700
 _SPARE = 1.03  # fonts that stand in for Helvetica are a little wider
 
 
@@ -37,16 +42,23 @@ def width(text: str, size: float, bold: bool = False) -> float:
         size: font size.
         bold: whether it is set in bold.
     """
-    table = _WIDTHS[bold]
-    return sum(_advance(char, table) for char in text) * size * _SPARE / 1000
+    return sum(_advance(char, bold) for char in text) * size * _SPARE / 1000
 
 
-def _advance(char: str, table: tuple[int, ...]) -> int:
-    code = ord(char)
-    if 32 <= code < 127:
-        return table[code - 32]
-    if char == "…":
-        return _ELLIPSIS
+def is_known(text: str) -> bool:
+    """Whether the width of a line is that of its characters, and no estimate.
+
+    Args:
+        text: one line.
+    """
+    return all(" " <= char <= "~" or char in _SIGNS[False] for char in text)
+
+
+def _advance(char: str, bold: bool) -> int:
+    if " " <= char <= "~":
+        return _WIDTHS[bold][ord(char) - 32]
+    if char in _SIGNS[bold]:
+        return _SIGNS[bold][char]
     if unicodedata.combining(char) or unicodedata.category(char) in ("Mn", "Me", "Cf"):
         return 0
     return _WIDE if unicodedata.east_asian_width(char) in "WF" else _UNKNOWN
@@ -68,9 +80,8 @@ def shorten(text: str, room: float, size: float, bold: bool = False) -> str:
         return text
     left = room - width("…", size, bold)
     kept = 0
-    table = _WIDTHS[bold]
     for char in text:
-        left -= _advance(char, table) * size * _SPARE / 1000
+        left -= _advance(char, bold) * size * _SPARE / 1000
         if left < 0:
             break
         kept += 1

@@ -69,7 +69,8 @@ def _tables(table: model.Table) -> list[str]:
             name = f"**{first}**" if row.head else first
             lines.append(["&emsp;" * row.depth + name, *others])
         blocks.append("\n".join("| " + " | ".join(line) + " |" for line in lines))
-    return blocks
+    meaning = model.meaning(table.columns)
+    return [*blocks, _escape(meaning)] if meaning else blocks
 
 
 def _numbered(items: model.Items) -> list[str]:

@@ -149,7 +149,9 @@ def _layout(table: model.Table, width: int, plain: Callable[[str], str]) -> list
         for row in section.rows:
             style = "dim" if row.quiet else "bold" if row.head else ""
             lines.append(line("  " * row.depth + row.cells[0], row.cells, row.share, style))
-    return lines
+    # Of a column that is not shown, nothing is said.
+    meaning = model.meaning(table.columns[place] for place in (0, *shown))
+    return [*lines, Text(), *_paragraphs([plain(meaning)], width, "")] if meaning else lines
 
 
 def _bar(share: float | None, width: int) -> str:

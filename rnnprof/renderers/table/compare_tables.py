@@ -14,10 +14,7 @@ TIMED = {
     "sync": "timed with a synchronization at every mark",
     "event": "timed by events on the device",
 }
-LEGEND = (
-    "change: of the time per step, the stages in it included; range: its 95 % confidence interval, those "
-    "of all stages together; effect: the change over the step before; part: over the step's change."
-)
+RANGE = "its 95 % confidence interval, those of all stages together"
 CUT_MARK = "*"
 CUT_LEGEND = (
     "*: visits longer than twice the median are counted as that long, which shows more; effect and part "
@@ -44,7 +41,7 @@ def blocks(found: Comparison) -> list[Block]:
         Words("title", (units.visible(step.sentences[0][:1].upper() + step.sentences[0][1:]),)),
         Words("facts", (*step.sentences[1:], _side("before", found.before), _side("after", found.after))),
         _stages(found),
-        Words("legend", (LEGEND, *([CUT_LEGEND] if any(map(_is_cut, found.stages)) else []))),
+        *([Words("legend", (CUT_LEGEND,))] if any(map(_is_cut, found.stages)) else []),
     ]
     if found.unlike:
         lines = tuple(
@@ -73,12 +70,16 @@ def _stages(found: Comparison) -> Table:
     shown: Cells = (
         (Column("stage", right=False), lambda row: units.visible(row.name), lambda step: "one step"),
         (Column("verdict", right=False), _verdict, _verdict),
-        (Column("change"), _change, _change),
-        (Column("range", rank=1), lambda row: row.range, lambda step: step.range),
+        (Column("change", means="of the time per step, the stages in it included"), _change, _change),
+        (Column("range", rank=1, means=RANGE), lambda row: row.range, lambda step: step.range),
         (Column("before", rank=4), lambda row: _time(row, "before"), lambda step: _time(step, "before")),
         (Column("after", rank=3), lambda row: _time(row, "after"), lambda step: _time(step, "after")),
-        (Column("effect", rank=2), lambda row: row.effect_percent, lambda step: units.signed(step.effect)),
-        (Column("part", rank=5), lambda row: row.part_percent, _whole_part),
+        (
+            Column("effect", rank=2, means="the change over the step before"),
+            lambda row: row.effect_percent,
+            lambda step: units.signed(step.effect),
+        ),
+        (Column("part", rank=5, means="over the step's change"), lambda row: row.part_percent, _whole_part),
     )
     rows = [
         Row(tuple(cell(row) for _, cell, _ in shown), row.depth, quiet=row.remainder) for row in found.stages

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rnnprof import units
@@ -28,12 +29,14 @@ class Column:
         right: whether it is aligned to the right, as numbers are.
         rank: where the page is narrow, the highest is left out first; 0 always stays.
         bar: whether a bar of the share may follow it.
+        means: what it holds, for the line below the table; empty where its title says it.
     """
 
     title: str
     right: bool = True
     rank: int = 0
     bar: bool = False
+    means: str = ""
 
 
 @dataclass(frozen=True)
@@ -150,6 +153,16 @@ def rate(number: float | None) -> str:
     if number is None:
         return ""
     return units.count(number) if number >= 1000 or number == round(number) else units.significant(number)
+
+
+def meaning(columns: Iterable[Column]) -> str:
+    """What columns hold, in one sentence; empty where their titles say it.
+
+    Args:
+        columns: those that are shown.
+    """
+    said = [f"{column.title}: {column.means}" for column in columns if column.means]
+    return "; ".join(said) + "." if said else ""
 
 
 def many(number: int, noun: str) -> str:
