@@ -29,6 +29,7 @@ class Server(program.WerkzeugServer):  # type: ignore[misc]
 
     def __init__(self, wsgi_app: Any, flags: Any) -> None:
         self._open: dict[threading.Thread, socket.socket] = {}
+        self._serving: threading.Thread | None = None
 
         def answer(environ: Any, start_response: Any) -> Any:
             if is_local(environ.get("HTTP_HOST", "")):
@@ -37,6 +38,11 @@ class Server(program.WerkzeugServer):  # type: ignore[misc]
             return []
 
         super().__init__(answer, flags)
+
+    def serve_forever(self, *args: Any, **kwargs: Any) -> None:
+        """Serve, in TensorBoard's thread, until it is shut down."""
+        self._serving = threading.current_thread()
+        super().serve_forever(*args, **kwargs)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Serve one connection, in a thread of its own."""
@@ -50,6 +56,9 @@ class Server(program.WerkzeugServer):  # type: ignore[misc]
         """Stop listening, end every connection, and wait for their threads."""
         self.shutdown()
         self.server_close()
+        if self._serving is not None:
+            # It has answered that it ends, and is about to.
+            self._serving.join(5)
         for thread, connection in list(self._open.items()):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
