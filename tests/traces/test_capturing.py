@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import pstats
 import sys
@@ -15,12 +14,6 @@ import torch
 import rnnprof
 from rnnprof.errors import UsageError
 from rnnprof.model import Run
-
-
-@pytest.fixture(autouse=True)
-def no_profiler_of_earlier_tests() -> None:
-    """A cProfile that was left running ends the one that counts when it is collected."""
-    gc.collect()
 
 
 def work(number: int) -> int:

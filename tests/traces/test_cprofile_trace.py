@@ -2,6 +2,7 @@
 
 import _lsprof
 import gc
+import itertools
 import pstats
 import subprocess
 import sys
@@ -12,12 +13,7 @@ from counted_program import NOW, Stage, Traced, inner, outer, own, set_up
 
 import rnnprof
 from rnnprof.traces.cprofile_trace import FunctionTrace
-
-
-@pytest.fixture(autouse=True)
-def no_profiler_of_earlier_tests():
-    """A cProfile that was left running ends the one that counts when it is collected."""
-    gc.collect()
+from rnnprof.traces.giving_way import Profile
 
 
 def train(trace, steps=2):
@@ -138,6 +134,7 @@ def test_with_its_own_clock_it_counts_what_passes():
 def test_what_is_kept_until_python_ends_is_no_complaint():
     program = """
 from rnnprof.traces.cprofile_trace import FunctionTrace
+from rnnprof.traces.giving_way import Profile
 import sys
 sys.kept = trace = FunctionTrace()
 trace.kept = trace
@@ -182,3 +179,30 @@ def test_a_recorded_run_has_it_all(tmp_path):
     counted = {stage.path: {one.name: one.calls for one in stage.functions} for stage in found.stages}
     assert counted["forward", "lstm"].items() >= {"inner": 1}.items()
     assert counted["forward",].items() >= {"inner": 1, "outer": 1}.items()
+
+
+def test_what_the_collector_calls_meanwhile_hides_no_function():
+    """Finalizers and functions in `gc.callbacks` are looked up in the tree that is being listed."""
+    made = {}
+    exec("\n".join(f"def f{number}(): pass" for number in range(300)), made)
+    del made["__builtins__"]
+    again = itertools.cycle(made.values())
+
+    def collecting(*_):
+        next(again)()
+
+    profile, threshold = Profile(), gc.get_threshold()
+    gc.callbacks.append(collecting)
+    profile.enable()
+    try:
+        for function in made.values():
+            function()
+        gc.set_threshold(3)
+        entries = profile.getstats()
+    finally:
+        profile.disable()
+        gc.set_threshold(*threshold)
+        gc.callbacks.remove(collecting)
+    names = [getattr(entry.code, "co_name", "") for entry in entries]
+    assert gc.isenabled()
+    assert sorted(name for name in names if name in made) == sorted(made)
