@@ -6,6 +6,7 @@ The profiler is never stopped in between. Where it is, cProfile forgets the func
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -193,7 +194,7 @@ class FunctionTrace:
         return of_program(setup), of_program(loop)
 
     def _counted(self) -> list[Any]:
-        return plain(self._profiler.getstats()) if self._running else self._whole
+        return _listed(self._profiler) if self._running else self._whole
 
     # ---- other profilers --------------------------------------------------------------------
 
@@ -221,3 +222,18 @@ class FunctionTrace:
             self._end()
             self._guard.end()
             self.replaced = True
+
+
+def _listed(profiler: Profile) -> list[Any]:
+    """A profiler's entries, each of them.
+
+    They are a tree that turns at each call. What the garbage collector calls while they are listed
+    (finalizers, functions in `gc.callbacks`) would turn it, and whole branches would be left out.
+    """
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return plain(profiler.getstats())
+    finally:
+        if collecting:
+            gc.enable()

@@ -55,7 +55,8 @@ class Changes:
             or name; and the time in rnnprof's own functions, looking excepted, in nanoseconds.
         """
         collecting = gc.isenabled()
-        # Thousands of entries are made and dropped, which would make the collector run in vain.
+        # Thousands of entries are made and dropped, which would make the collector run in vain; and what it
+        # calls would hide some (see `cprofile_trace`).
         gc.disable()
         try:
             return self._take()

@@ -8,7 +8,6 @@ ends just before the program's own begins.
 from __future__ import annotations
 
 import cProfile
-import gc
 import sys
 from _thread import get_ident
 from collections.abc import Callable
@@ -35,20 +34,6 @@ class Profile(cProfile.Profile):
         """Be no profiler any more."""
         self.displaced = True
         sys.setprofile(None)
-
-    def getstats(self) -> list[Any]:
-        """Its entries, each once.
-
-        They are a tree that turns at each call. What the garbage collector calls while the list is made
-        (finalizers, functions in `gc.callbacks`) would turn it, and branches would be left out.
-        """
-        collecting = gc.isenabled()
-        gc.disable()
-        try:
-            return super().getstats()
-        finally:
-            if collecting:
-                gc.enable()
 
     @property
     def in_place(self) -> bool:
