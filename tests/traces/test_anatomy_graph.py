@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import threading
 import weakref
 from pathlib import Path
@@ -42,7 +44,7 @@ def test_a_pass_is_counted_node_by_node() -> None:
         nodes=4,
         previous=0,
         earlier=0,
-        most=passes.MOST,
+        most=passes.most_nodes(),
         names=(("MulBackward", 2), ("AccumulateGrad", 1), ("SumBackward", 1)),
         retained=False,
         line=line_with(".sum().backward()", "step", step),
@@ -145,6 +147,43 @@ def test_large_graphs_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (found.graph.nodes, found.parameters) == (4, ())
     # All passes of the step together.
     assert graph_of(lambda: [(x * 2).sum().backward() for _ in range(3)]).nodes == 4
+
+
+DEEP = """
+import torch
+from anatomy_step import look
+
+def step():
+    loss = torch.ones(3, requires_grad=True).sum()
+    for _ in range(100_000):
+        loss = loss + 1
+    loss.backward(retain_graph=True)
+    loss.backward()
+
+look(step)
+"""
+
+
+def test_a_deep_graph_that_was_looked_at_fits_the_stack_when_it_goes() -> None:
+    # torch lets go of nodes that Python has seen by calls within calls.
+    assert subprocess.run([sys.executable, "-c", DEEP], cwd=Path(__file__).parent).returncode == 0
+
+
+def test_on_a_small_stack_fewer_nodes_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    resource = pytest.importorskip("resource")
+
+    def most_with(limit: int) -> int:
+        monkeypatch.setattr(resource, "getrlimit", lambda _: (limit, limit))
+        return passes.most_nodes()
+
+    assert most_with(8 << 20) == most_with(resource.RLIM_INFINITY) == passes.MOST
+    assert most_with(1 << 20) == (1 << 20) // passes.STACK_BYTES
+
+    found: list[int] = []
+    thread = threading.Thread(target=lambda: found.append(most_with(resource.RLIM_INFINITY)))
+    thread.start()
+    thread.join()
+    assert found == [passes.LEAST_STACK // passes.STACK_BYTES]
 
 
 def test_parameters_are_told_by_type_and_counted_once() -> None:

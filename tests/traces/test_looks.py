@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import pickle
 import signal
 import sys
@@ -89,6 +90,23 @@ def test_results_are_the_same_to_the_bit() -> None:
         results.append([*seen, torch.get_rng_state()])
     assert len(results[0]) == len(results[1])
     assert all(map(torch.equal, *results))
+
+
+def test_a_mode_of_the_programs_sees_nothing_of_it() -> None:
+    class Mode(torch.overrides.TorchFunctionMode):
+        def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            seen.append(function.__name__)
+            return function(*args, **(kwargs or {}))
+
+    seen: list[str] = []
+    step, _ = training()
+    step()
+    with Mode():
+        step()
+        alone = seen.copy()
+        seen.clear()
+        assert look(step, make=LOOKS).missing[0][0] == "loaders"
+    assert seen == alone
 
 
 @pytest.mark.parametrize(
@@ -284,14 +302,27 @@ def test_what_is_told_of_is_not_told_of_again_inside() -> None:
     assert told == ["test_what_is_told_of_is_not_told_of_again_inside"]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
-def test_what_a_signals_handler_raises_in_a_look_is_the_programs() -> None:
-    class Late(Exception):
-        pass
+class Late(Exception):
+    pass
 
-    def handler(number: int, frame: Any) -> None:
+
+class Handler:
+    def __call__(self, number: int, frame: Any) -> None:
         raise Late
 
+    def method(self, number: int, frame: Any) -> None:
+        raise Late
+
+
+def late(number: int, frame: Any) -> None:
+    raise Late
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
+@pytest.mark.parametrize(
+    "handler", [late, Handler(), Handler().method, functools.partial(late), functools.partial(Handler())]
+)
+def test_what_a_signals_handler_raises_in_a_look_is_the_programs(handler: Any) -> None:
     def told() -> None:
         signal.raise_signal(signal.SIGUSR1)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from rnnprof.network import MOST_NAMES, MOST_ROWS, Graph, Line, Parameters
 from rnnprof.traces.probe.ground import Ground
-from rnnprof.traces.probe.passes import MOST, Pass
+from rnnprof.traces.probe.passes import Pass
 
 
 class GraphLook:
@@ -20,14 +20,14 @@ class GraphLook:
     def __init__(self) -> None:
         self.leaves = Leaves()
         self._ground: Ground | None = None
-        self._nodes = self._previous = self._earlier = 0
+        self._nodes = self._previous = self._earlier = self._most = 0
         self._names: Counter[str] = Counter()
         self._met = self._retained = False
         self._line: Line | None = None
 
     def start(self, ground: Ground) -> None:
         """The probed step is about to begin."""
-        self._ground = ground
+        self._ground, self._most = ground, ground.passes.most
         ground.passes.seen.append(self._pass)
 
     def stop(self) -> None:
@@ -43,7 +43,7 @@ class GraphLook:
             nodes=self._nodes,
             previous=self._previous,
             earlier=self._earlier,
-            most=MOST,
+            most=self._most,
             names=tuple(sorted(self._names.items(), key=lambda one: (-one[1], one[0]))[:MOST_NAMES]),
             retained=self._retained,
             line=self._line,

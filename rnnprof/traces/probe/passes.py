@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 from types import BuiltinFunctionType, FrameType
 from typing import Any
@@ -12,8 +14,14 @@ from typing import Any
 from rnnprof.traces.probe.standins import StandIns
 from rnnprof.variables import variables
 
-MOST = 100_000
-"""Nodes that are looked at in a step. A step of 2,000 time steps of a cell written by hand has as many."""
+MOST = 16_000
+"""Nodes that are looked at in a step. A step of 600 time steps of a cell written by hand has as many."""
+STACK_BYTES = 500
+"""Stack for each of them. What Python has once seen of a node stays as long as the node, since torch 2.13
+(``torch/csrc/autograd/node.h``), and a chain of such nodes is let go of by calls within calls: of 210
+bytes each, or up to 290 where others are between them. Unseen ones take no stack."""
+LEAST_STACK = 1 << 20
+"""The stack where nothing tells its size, as on Windows."""
 THREADS = ("BroadcastBackward", "GatherBackward")
 """Nodes of ``DataParallel``, which runs each replica's forward pass in a thread of its own."""
 LEAF = "AccumulateGrad"
@@ -70,8 +78,8 @@ class Passes:
         self.seen: list[Callable[[Pass], None]] = []
         """What is told of each pass; one that raises does not keep the others from it."""
 
-        self.left = MOST
-        """Nodes that may still be looked at."""
+        self.most = self.left = most_nodes()
+        """Nodes that are looked at in the step, and those of them that still may be."""
 
         self._standins = standins
         # Whether the engine's threads make nodes as well as the program's.
@@ -102,6 +110,22 @@ class Passes:
         one = Pass(outputs, nodes, keeps, aged, frame)
         for told in self.seen:
             self._standins.guarded(told, one)
+
+
+def most_nodes() -> int:
+    """How many nodes may be looked at: `MOST`, or as many as the stack of this thread has room for."""
+    stack = LEAST_STACK
+    with contextlib.suppress(ImportError):
+        import resource
+
+        stack = resource.getrlimit(resource.RLIMIT_STACK)[0]
+        unlimited = stack == resource.RLIM_INFINITY
+        if threading.get_ident() != threading.main_thread().ident:
+            # Without a limit, threads get a size of the system's.
+            stack = threading.stack_size() or (LEAST_STACK if unlimited else stack)
+        elif unlimited:
+            return MOST
+    return min(MOST, stack // STACK_BYTES)
 
 
 def leaf(node: Any) -> Any:
@@ -143,7 +167,7 @@ def maker(tensor: Any) -> Any:
     return sys.modules["torch"]._C.TensorBase.grad_fn.__get__(tensor)
 
 
-def walk(roots: Iterable[Any], most: int) -> dict[Any, str]:
+def walk(roots: Iterable[Any], most: int, among: Container[Any] | None = None) -> dict[Any, str]:
     """Go through the graph behind some nodes, breadth first.
 
     Only names and edges are asked for: saved tensors would call the program's own hooks.
@@ -151,6 +175,7 @@ def walk(roots: Iterable[Any], most: int) -> dict[Any, str]:
     Args:
         roots: nodes; None among them is left out.
         most: how many are found at most.
+        among: those that may be found; None for all.
 
     Returns:
         The nodes with their names (see `name_of`).
@@ -168,6 +193,6 @@ def walk(roots: Iterable[Any], most: int) -> dict[Any, str]:
         if kind.__name__ != _UNTOLD:
             names[kind] = name
         for child, _ in node.next_functions:
-            if child is not None and child not in found:
+            if child is not None and child not in found and (among is None or child in among):
                 waiting.append(child)
     return found

@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from types import CodeType, FunctionType, MethodType
 from typing import Any
 
 
@@ -18,7 +20,8 @@ def quietly(torch: Any) -> Iterator[None]:
     from torch.utils._python_dispatch import _disable_current_modes
 
     record = torch._C._autograd._enable_record_function
-    with torch.no_grad(), torch._C.DisableTorchFunction(), _disable_current_modes():
+    # The first one first: a mode of ``__torch_function__`` sees the others begin.
+    with torch._C.DisableTorchFunction(), torch.no_grad(), _disable_current_modes():
         record(False)
         try:
             yield
@@ -33,11 +36,19 @@ def by_signal(error: BaseException) -> bool:
         error: what was raised, with its traceback.
     """
     handlers = [signal.getsignal(one) for one in signal.valid_signals()]
-    # A method's function is behind it.
-    codes = {getattr(getattr(one, "__func__", one), "__code__", None) for one in handlers} - {None}
+    codes = {_code(one) for one in handlers if callable(one)} - {None}
     trace = error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code in codes:
             return True
         trace = trace.tb_next
     return False
+
+
+def _code(handler: Any) -> CodeType | None:
+    """What runs when a handler is called; None where that is no code of Python's."""
+    while isinstance(handler, (partial, MethodType)):
+        handler = handler.func if isinstance(handler, partial) else handler.__func__
+    if not isinstance(handler, FunctionType):
+        handler = type(handler).__call__
+    return handler.__code__ if isinstance(handler, FunctionType) else None

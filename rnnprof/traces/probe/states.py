@@ -16,7 +16,7 @@ from typing import Any
 from rnnprof.network import MOST_ROWS, Line, State
 from rnnprof.places import Libraries, outside
 from rnnprof.traces.probe.ground import Ground, NotSeen
-from rnnprof.traces.probe.passes import LEAF, MOST, Pass, is_plain, maker, name_of, walk
+from rnnprof.traces.probe.passes import LEAF, Pass, is_plain, maker, name_of, walk
 from rnnprof.variables import variables
 
 GIVEN, HELD, BEFORE = range(3)
@@ -179,7 +179,7 @@ class StatesLook:
         if unknown and not entered:
             entered["", None] = unknown
         for key, nodes in entered.items():
-            self._states[key] = max(self._states.get(key, 0), len(walk(nodes, MOST)))
+            self._states[key] = max(self._states.get(key, 0), len(walk(nodes, len(one.nodes), one.nodes)))
 
 
 def _age(tensor: Any) -> float:
