@@ -9,9 +9,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import math
 import os
 import stat
 from pathlib import Path
+from typing import Any, NoReturn
 
 from rnnprof.errors import RunFileError, UsageError
 from rnnprof.model import Run
@@ -79,7 +81,9 @@ def load(path: str | Path) -> Run:
     if not text.strip():
         raise RunFileError(f"{name} is empty: nothing was saved in it")
     try:
-        data = json.loads(text)
+        data = parsed(text)
+    except NotFinite as error:
+        raise RunFileError(f"{name} is no valid run: {shown(error)}") from None
     except (ValueError, RecursionError) as error:
         place = (
             f" at line {error.lineno}, column {error.colno}"
@@ -89,6 +93,33 @@ def load(path: str | Path) -> Run:
         raise RunFileError(f"{name} is no complete JSON{place}: it was cut short or is no run") from None
     check(data, path)
     return from_json(data)
+
+
+class NotFinite(ValueError):
+    """A number in a file is none that can be counted or timed; its text says so of the file."""
+
+
+def parsed(text: str) -> Any:
+    """Read JSON, of which Python's own reader takes more than there is (RFC 8259, section 6).
+
+    Args:
+        text: what a file holds.
+
+    Raises:
+        NotFinite: it holds NaN or an infinity, or a number that is too large to be anything else.
+        ValueError: it is no JSON.
+        RecursionError: it nests too deep.
+    """
+    return json.loads(text, parse_constant=_refuse, parse_float=_finite)
+
+
+def _finite(word: str) -> float:
+    number = float(word)
+    return number if math.isfinite(number) else _refuse(word)
+
+
+def _refuse(word: str) -> NoReturn:
+    raise NotFinite(f"it holds {word}, which is no finite number")
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -73,6 +73,8 @@ _ENDED: dict[str, Any] = {
     "words": _TEXT,
     "peak_bytes": {"type": ["integer", "null"], "minimum": 0},
 }
+_TIMES = ("timeout_s", "seconds")
+"""What need not be whole."""
 
 
 def save_plan(plan: Plan, folder: Path) -> None:
@@ -152,15 +154,25 @@ def _check(kind: str) -> Callable[[Any], Any]:
 def _read(path: Path, kind: str) -> dict[str, Any]:
     name = shown(path)
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = runfile.parsed(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise RunFileError(f"cannot read {name}: {error.strerror}") from None
+    except runfile.NotFinite as error:
+        raise RunFileError(f"{name} is no part of a sweep: {shown(error)}") from None
     except (ValueError, RecursionError):
         raise RunFileError(f"{name} is no complete JSON: it was cut short or is no part of a sweep") from None
     try:
         _check(kind)(data)
     except fastjsonschema.JsonSchemaException as error:
-        raise RunFileError(f"{name} is no part of a sweep: {shown(error)}") from None
+        fault = str(error).replace("data", path.name, 1)
+        raise RunFileError(f"{name} is no part of a sweep: {shown(fault)}") from None
+    if any(_fractional(part) for key, part in data.items() if key not in _TIMES):
+        raise RunFileError(f"{name} is no part of a sweep: a number of it is not written as an integer")
     del data["format"]
     found: dict[str, Any] = data
     return found
+
+
+def _fractional(value: object) -> bool:
+    """In a schema 1.0 is an integer."""
+    return isinstance(value, float) or (isinstance(value, list) and any(map(_fractional, value)))

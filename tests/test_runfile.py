@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import stat
 import subprocess
@@ -78,6 +79,9 @@ def changed(**changes: Any) -> bytes:
         (changed(lanes={}), "is no valid run: run.lanes must be array"),
         (changed(wall_ns=-1), "is no valid run: run.wall_ns must be bigger than or equal to 0"),
         (changed(wall_ns=1.5), "is no valid run: run.wall_ns must be integer"),
+        (changed(environment={"a": math.nan}), "is no valid run: it holds NaN, which is no finite number"),
+        (changed(notes=[-math.inf]), "is no valid run: it holds -Infinity, which is no finite number"),
+        (b'{"a": -1e999}', "is no valid run: it holds -1e999, which is no finite number"),
         (
             changed(lanes=[{"name": 3}]),
             "is no valid run: run.lanes[0] must contain ['series'] properties",

@@ -56,6 +56,9 @@ def test_a_folder_without_a_plan(tmp_path: Path) -> None:
         {"steps": 0},
         {"more": 1},
         {"target": "main.py"},
+        {"order": [[0, 1, 2, 3, 4, 5.0]]},
+        {"repeat": 1.0},
+        {"timeout_s": float("nan")},
     ],
 )
 def test_a_plan_that_is_none(tmp_path: Path, changed: dict[str, Any]) -> None:
@@ -75,3 +78,21 @@ def test_files_that_are_none(tmp_path: Path, text: str) -> None:
     for load in (lambda: load_ended(TRIAL, tmp_path), lambda: load_plan(tmp_path)):
         with pytest.raises(RunFileError):
             load()
+
+
+@pytest.mark.parametrize(
+    ("changed", "fault"),
+    [
+        ({"status": "well"}, "ended.json.status must be one of"),
+        ({"peak_bytes": 5.0}, "a number of it is not written as an integer"),
+        ({"seconds": float("inf")}, "it holds Infinity, which is no finite number"),
+    ],
+)
+def test_the_fault_of_an_end_is_named(tmp_path: Path, changed: dict[str, Any], fault: str) -> None:
+    save_ended(Ended(MEMORY, 1, 2.5), TRIAL, tmp_path)
+    path = TRIAL.file(tmp_path, "ended.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | changed))
+    with pytest.raises(RunFileError) as error:
+        load_ended(TRIAL, tmp_path)
+    assert str(error.value).startswith(f"{path} is no part of a sweep: ")
+    assert fault in str(error.value)

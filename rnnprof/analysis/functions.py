@@ -18,7 +18,9 @@ TOP_OF_STAGE = 3
 NOTABLE = 0.01
 """Share from which a stage's functions, or operators, are in the short table."""
 BUILT_IN = "~"
-INSTALLED = re.compile(r".*/(?:site|dist)-packages/|.*/lib(?:64)?/python3\.\d+t?/|.*/python3\d+/lib/", re.I)
+INSTALLED = re.compile(
+    r"\A(?:.*/(?:site|dist)-packages/|.*/lib(?:64)?/python3\.\d+t?/|.*/python3\d+/lib/)", re.I
+)
 """Where installed packages and Python's own modules lie."""
 MOST_FOLDERS = 8
 

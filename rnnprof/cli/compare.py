@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fail-if-slower",
         metavar="PERCENT",
-        help="exit with 1 if the step is shown to be slower, by 3%% or so",
+        help="exit with 1 if the step is shown to be slower, and by so much or more, such as 3%%",
     )
     parser.add_argument("--force", action="store_true", help="compare what is no like for like, too")
     output.add_arguments(parser, (*TABLES, *FLOWCHARTS))

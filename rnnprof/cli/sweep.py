@@ -118,7 +118,7 @@ def run(args: argparse.Namespace) -> int:
     from rnnprof.sweepmodel import DONE
 
     if args.resume is not None:
-        if args.program or args.module is not None:
+        if _says_more(args):
             raise UsageError("--resume FOLDER goes on with what is planned there: give nothing else")
         folder, plan = args.resume, load_plan(args.resume)
     else:
@@ -140,6 +140,14 @@ def run(args: argparse.Namespace) -> int:
     sweep_report.show(folder)
     ended = [load_ended(trial, folder) for trial in plan.trials()]
     return 0 if all(one is not None and one.status == DONE for one in ended) else FAILURES
+
+
+def _says_more(args: argparse.Namespace) -> bool:
+    """Whether something stands beside --resume, which would be passed over."""
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    nothing = vars(parser.parse_args([f"--resume={args.resume}"]))
+    return any(getattr(args, key) != value for key, value in nothing.items())
 
 
 def _plan(args: argparse.Namespace) -> Plan:

@@ -95,6 +95,12 @@ def test_workers_that_crowd_the_training_out_are_found() -> None:
     assert one.change == "Take 2 workers at most, or fewer threads (`torch.set_num_threads`)."
 
 
+def test_no_thread_waits_for_longer_than_there_was() -> None:
+    (one,) = found(workers, loading(loader(workers=3), environment=CORES, vitals=crowded(10**10)))
+    assert one.saving == 1.0
+    assert one.evidence.endswith("stood in line for a core for 100 % of the time.")
+
+
 def test_without_vitals_more_workers_than_cores_are_found() -> None:
     (one,) = found(workers, loading(loader(workers=5), environment=CORES))
     assert (one.saving, one.bound) == (None, "")

@@ -38,6 +38,13 @@ def test_threads_that_wait_for_a_core() -> None:
     assert "OMP_WAIT_POLICY" not in one.change
 
 
+def test_no_thread_waits_for_longer_than_there_was() -> None:
+    assert CROWDED.crowding is not None
+    vitals = Vitals(crowding=replace(CROWDED.crowding, main_waited_ns=90_000))
+    (one,) = found(threads, a_run(vitals=vitals, environment=MACHINE))
+    assert "the one that trains waited for 100 % of the time." in one.evidence
+
+
 @pytest.mark.parametrize(
     "changed",
     [

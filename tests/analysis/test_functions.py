@@ -75,6 +75,12 @@ def test_files_are_named_by_their_package_or_their_last_folders() -> None:
     assert short_files(deep) == {file: file for file in deep}
 
 
+def test_a_name_without_end_is_gone_through_once() -> None:
+    # Looked at anew from each of its characters, this one would take minutes.
+    endless = "x" * 300_000
+    assert short_files({endless}) == {endless: endless}
+
+
 @pytest.mark.parametrize(
     ("name", "shown"),
     [

@@ -420,6 +420,8 @@ def test_formulas_of_the_report(tmp_path: Path) -> None:
         ),
         (["--resume", "nowhere"], "nowhere is no sweep: it has no plan.json"),
         (["--resume", "nowhere", "train.py"], "--resume FOLDER goes on with what is planned there"),
+        (["--resume", "nowhere", "--dry-run"], "--resume FOLDER goes on with what is planned there"),
+        (["--steps", "9", "--resume", "nowhere"], "--resume FOLDER goes on with what is planned there"),
         (["report", "nowhere"], "nowhere is no sweep: it has no plan.json"),
         (["report", "nowhere", "--width", "5"], "--width 5 is too narrow"),
         (["report", "nowhere", "--lines", "a"], "--lines is for the plot"),

@@ -41,7 +41,8 @@ def studied() -> SweepReport:
             model, bptt, deep = (int(place) for place in plan.combinations[i])
             ns = 4e6 * 1.9**bptt * 1.6**deep * (0.85 if model else 1.0) * dice.lognormvariate(0, 0.02)
             said = (400.0 - 10 * i, 300.0 - 9 * i, 310.0) if i != 7 else (float("nan"),)
-            run = run_at(round(ns), 20_000, environment={"cpu": "A processor", "parameters": 10**6 * (i + 1)})
+            about = {"cpu": "A processor", "torch": "2.5.1", "parameters": 10**6 * (i + 1)}
+            run = run_at(round(ns), 20_000, environment=about)
             runs.append(outcome(i, run, number, valid_perplexity=said))
     runs[5] = failure(5, words="RuntimeError: CUDA out of memory.")
     runs[17] = failure(5, words="RuntimeError: CUDA out of memory.", number=1)

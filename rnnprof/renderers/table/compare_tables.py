@@ -17,8 +17,8 @@ TIMED = {
 RANGE = "its 95 % confidence interval, those of all stages together"
 CUT_MARK = "*"
 CUT_LEGEND = (
-    "*: visits longer than twice the median are counted as that long, which shows more; effect and part "
-    "count them in full."
+    "*: visits longer than twice the median are counted as that long, which shows more; the effect counts "
+    "them in full."
 )
 
 NAMED = 4

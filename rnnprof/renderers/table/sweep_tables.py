@@ -29,9 +29,9 @@ def blocks(report: SweepReport) -> list[Block]:
     total, done, failed, missing = report.runs
     facts = [many(total, "run"), f"{done} done", *([f"{failed} failed"] if failed else [])]
     facts += [f"{missing} not run yet"] if missing else []
-    where = [
-        str(report.environment[key]) for key in ("device", "cpu", "torch") if report.environment.get(key)
-    ]
+    about = report.environment
+    where = [str(about[key]) for key in ("device", "cpu") if about.get(key)]
+    where += [f"torch {about['torch']}"] if about.get("torch") else []
     found: list[Block] = [
         Words("title", (f"Sweep of {units.visible(report.command)}",)),
         Words("about", (units.visible(", ".join([", ".join(facts), *where, report.created[:10]])),)),
@@ -162,7 +162,7 @@ def _legend(report: SweepReport) -> list[str]:
         else "±: 95 % interval within one run; what changes from run to run is not in it (--repeat)."
     )
     steps = "each script ran to its own end" if report.steps is None else f"{report.steps} steps"
-    lines = [f"{how} Per run: {steps}, after {report.warmup} of warmup."]
+    lines = [f"{how} Per run: {steps}, after {many(report.warmup, 'step')} of warmup."]
     if any(row.epoch_ns is not None for row in report.combinations):
         lines.append("Per epoch: time per step × steps in an epoch, without validation.")
     places = sorted({row.peak_place for row in report.combinations if row.peak_place})
