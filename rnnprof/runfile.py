@@ -20,6 +20,9 @@ from rnnprof.model import Run
 from rnnprof.runcheck import check, shown
 from rnnprof.runlayout import from_json, to_json
 
+Given = Run | str | os.PathLike[str]
+"""A run, or the path of its file."""
+
 
 def place(path: str | os.PathLike[str]) -> Path:
     """The run file of this process.
@@ -93,6 +96,23 @@ def load(path: str | Path) -> Run:
         raise RunFileError(f"{name} is no complete JSON{place}: it was cut short or is no run") from None
     check(data, path)
     return from_json(data)
+
+
+def opened(run: Given) -> Run:
+    """A run, or that of a file.
+
+    Args:
+        run: the run, or the file's path.
+
+    Raises:
+        RunFileError: as `load`.
+        UsageError: it is neither.
+    """
+    if isinstance(run, Run):
+        return run
+    if not isinstance(run, (str, os.PathLike)):
+        raise UsageError(f"give a run, or the path of its file, not {run!r}")
+    return load(os.fspath(run))
 
 
 class NotFinite(ValueError):

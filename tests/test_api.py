@@ -21,6 +21,10 @@ def test_from_files_to_a_verdict(tmp_path: Path) -> None:
         rnnprof.save(word_language_model(seed=seed), tmp_path / f"{seed}.json")
     run = rnnprof.load(tmp_path / "1.json")
     assert rnnprof.breakdown(run).step is not None
+    assert rnnprof.breakdown(tmp_path / "1.json") == rnnprof.breakdown(run)
+    assert rnnprof.advise(str(tmp_path / "1.json")) == rnnprof.advise(run)
+    with pytest.raises(rnnprof.UsageError, match="give a run, or the path of its file, not 5"):
+        rnnprof.advise(5)  # type: ignore[arg-type]
     found = rnnprof.compare(run, tmp_path / "2.json")
     assert found.step.verdict == "no difference shown"
     assert {stage.name for stage in found.stages} >= {"forward", "backward", "other"}

@@ -17,14 +17,14 @@ from rnnprof.analysis.rows import Divided, divide, interval_of, kinds_to_trust
 from rnnprof.analysis.side_by_side import clock_report
 from rnnprof.analysis.traced import window
 from rnnprof.errors import UsageError
-from rnnprof.model import Run
+from rnnprof.runfile import Given, opened
 
 
-def breakdown(run: Run, by: str = "step") -> Breakdown:
+def breakdown(run: Given, by: str = "step") -> Breakdown:
     """Divide a run.
 
     Args:
-        run: the saved measurement.
+        run: the saved measurement, or the path of its file.
         by: what 100 % is: ``"step"``, the mean step of the main lane (``train``, or else the lane
             with most steps); or ``"run"``, the time of all lanes of the main thread, in which the
             steps of every kind are divided like the measured ones. A run without steps is always
@@ -35,8 +35,10 @@ def breakdown(run: Run, by: str = "step") -> Breakdown:
         then nothing has a share.
 
     Raises:
+        RunFileError: the file is no run.
         UsageError: ``by`` is neither.
     """
+    run = opened(run)
     if by not in ("step", "run"):
         raise UsageError(f"by={by!r} is not known: give 'step' or 'run'")
     trusted = kinds_to_trust(run)

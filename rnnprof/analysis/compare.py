@@ -18,8 +18,7 @@ from rnnprof.analysis.refusals import impossible, reasons
 from rnnprof.analysis.unlike import unlike
 from rnnprof.errors import UsageError
 from rnnprof.model import Run
-
-Given = Run | str | os.PathLike[str]
+from rnnprof.runfile import Given
 
 LONG = 2.0
 """Medians from which a step counts as long."""

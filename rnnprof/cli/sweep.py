@@ -72,7 +72,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rule", action="append", default=[], metavar="PATTERN=STAGE", help="as in rnnprof run"
     )
-    parser.add_argument("--no-probe", action="store_true", help="look closely into no step")
+    parser.add_argument(
+        "--no-probe",
+        action="store_true",
+        help="look at no step of each run with --probe: no memory in a step",
+    )
     parser.add_argument(
         "--tokens-per-step",
         default="",

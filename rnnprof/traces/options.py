@@ -98,7 +98,9 @@ def steps_in(words: str) -> int | range:
     """
     found = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", words.strip(), re.ASCII)
     if found is None or (found[2] is not None and int(found[2]) < int(found[1])):
-        raise UsageError(f"--trace-steps {words}: give a number of steps, or two numbers such as 100-102")
+        raise UsageError(
+            f"--trace-steps {words}: give a number of steps, or the first and the last such as 100-102"
+        )
     return int(found[1]) if found[2] is None else range(int(found[1]), int(found[2]) + 1)
 
 

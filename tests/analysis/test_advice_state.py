@@ -131,7 +131,7 @@ def test_it_abstains_without_its_signal() -> None:
     assert abstains(detach, a_run()) == "No step was looked at closely (no probe)."
     assert abstains(detach, a_run(anatomy=Anatomy())) == "No backward pass was seen in the probed step."
     missing = Anatomy(missing=(("graph", "torch.compile is in use"),))
-    assert abstains(detach, a_run(anatomy=missing)) == "The probe could not look: torch.compile is in use."
+    assert abstains(detach, a_run(anatomy=missing)) == "The probe has nothing on it: torch.compile is in use."
 
 
 def test_a_run_out_of_memory() -> None:

@@ -176,7 +176,7 @@ def test_they_abstain_where_nothing_was_looked_at() -> None:
     compiled = Anatomy(missing=(("one_by_one", "torch.compile is in use."), ("optimizers", "it failed")))
     for check in (update_by_hand, clip_by_hand, zero_fill):
         assert abstains(check, a_run(anatomy=compiled)) == (
-            "The probe could not look: torch.compile is in use."
+            "The probe has nothing on it: torch.compile is in use."
         )
-    assert abstains(fused, a_run(anatomy=compiled)) == "The probe could not look: it failed."
+    assert abstains(fused, a_run(anatomy=compiled)) == "The probe has nothing on it: it failed."
     assert abstains(fused, a_run()) == "No step was looked at closely (no probe)."

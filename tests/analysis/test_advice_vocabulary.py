@@ -142,5 +142,5 @@ def test_it_abstains_without_its_signal() -> None:
     assert abstains(vocabulary, a_run(anatomy=unknown)) == "How many predictions a step makes is not known."
     compiled = Anatomy(missing=(("output", "torch.compile is in use"),))
     assert abstains(vocabulary, a_run(anatomy=compiled)) == (
-        "The probe could not look: torch.compile is in use."
+        "The probe has nothing on it: torch.compile is in use."
     )

@@ -58,7 +58,7 @@ def test_a_report_ends_with_what_to_change() -> None:
     assert last == (
         "1. The last batch of each epoch is smaller than the others\n"
         "   1 batch of 64 has 3 of 20 sequences.\n"
-        "   Where: stage get_batch\n"
+        "   Time: in the stage get_batch\n"
         "   Try: drop_last=True.\n"
         "   Check: the longest step is no other than the median one.\n"
     )
@@ -106,10 +106,12 @@ def test_places() -> None:
         lines = table.text(advised(advice_of(one)), 200).split("\n")
         return " | ".join(lines[lines.index("   E.") + 1 : lines.index("   Try: C.")]).strip()
 
-    assert place() == "Where: main.py:181, stage loss: loss = criterion(output, targets)"
-    assert place(stage=("forward", "rnn"), source="") == "Where: main.py:181, stage forward/rnn"
+    assert place() == ("Where: main.py:181: loss = criterion(output, targets) |    Time: in the stage loss")
+    assert (
+        place(stage=("forward", "rnn"), source="") == "Where: main.py:181 |    Time: in the stage forward/rnn"
+    )
     assert place(stage=(), line=0) == "Where: main.py: loss = criterion(output, targets)"
-    assert place(file="", line=0, source="") == "Where: stage loss"
+    assert place(file="", line=0, source="") == "Time: in the stage loss"
     assert place(file="", line=0, source="x = 1", stage=()) == "Where: x = 1"
     assert place(file="", line=0, source="", stage=()) == ""
 
@@ -126,7 +128,8 @@ def test_the_most_urgent() -> None:
 def test_no_name_is_ever_obeyed() -> None:
     text = table.text(advised(), 1000, only="advice")
     shown = "\\x1b[2J[red]a|b`c`\\n<script>alert(1)</script>\\u202egnp.exe & *x*"
-    assert f"/main.py:207, stage forward/{shown}: output, hidden = model(data, hidden)  # {shown}\n" in text
+    assert f"/main.py:207: output, hidden = model(data, hidden)  # {shown}\n" in text
+    assert f"   Time: in the stage forward/{shown}\n" in text
     for only in ("", "advice"):
         for words in (table.text(advised(), only=only, color=False), table.markdown(advised(), only)):
             assert all(char.isprintable() or char == "\n" for char in words)
@@ -143,7 +146,7 @@ def test_no_text_begins_another_block_in_markdown(words: str) -> None:
         "# x": "\\# x", "- x": "\\- x", "+ x": "\\+ x", "1. x": "1\\. x", "12) x": "12\\) x",
         "=== x": "\\=== x", "    x": "x", "* x": "\\* x", "> x": "&gt; x",
     }[words]  # fmt: skip
-    assert f"\n\n1. **{escaped}**\n\n   {escaped}\n\n   Where: stage get_batch" in marked
+    assert f"\n\n1. **{escaped}**\n\n   {escaped}\n\n   Time: in the stage get_batch" in marked
 
 
 def test_csv() -> None:
@@ -180,7 +183,7 @@ def test_latex() -> None:
     written = as_latex.lay_out(page.blocks(advised(advice_of(RAGGED)), "advice"))
     assert (
         "\\begin{enumerate}\n\\item \\textbf{The last batch of each epoch is smaller than the others}\n\n"
-        "1 batch of 64 has 3 of 20 sequences.\n\nWhere: stage get\\_batch\n\n"
+        "1 batch of 64 has 3 of 20 sequences.\n\nTime: in the stage get\\_batch\n\n"
     ) in written
 
 

@@ -54,5 +54,5 @@ def test_steps_on_the_command_line(words: str, steps: Any) -> None:
 
 @pytest.mark.parametrize("words", ["", "a", "3-", "-3", "5-4", "1-2-3", "²", "1" * 30])
 def test_odd_steps_on_the_command_line_are_refused(words: str) -> None:
-    with pytest.raises(UsageError, match="give a number of steps, or two numbers such as 100-102"):
+    with pytest.raises(UsageError, match="give a number of steps, or the first and the last such as 100-102"):
         steps_in(words)

@@ -27,6 +27,7 @@ from rnnprof.analysis.advice.case import LEAST, Abstain, Case, Check
 from rnnprof.analysis.breakdown import breakdown
 from rnnprof.analysis.result import Breakdown
 from rnnprof.model import Run
+from rnnprof.runfile import Given, opened
 from rnnprof.units import fraction
 
 CHECKS: Mapping[str, Check] = {
@@ -66,16 +67,20 @@ COVERS: Mapping[str, tuple[str, ...]] = {
 """What a finding explains: findings of these keys say nothing more beside it."""
 
 
-def advise(run: Run, result: Breakdown | None = None) -> Advice:
+def advise(run: Given, result: Breakdown | None = None) -> Advice:
     """Examine a run.
 
     Args:
-        run: the saved measurement.
+        run: the saved measurement, or the path of its file.
         result: its breakdown by step, where that is at hand.
 
     Returns:
         What to change, best first. A check without its signal says nothing, and is among ``silent``.
+
+    Raises:
+        RunFileError: the file is no run.
     """
+    run = opened(run)
     case = Case(run, result if result is not None and result.by == "step" else breakdown(run))
     found: list[Finding] = []
     checked: list[str] = []

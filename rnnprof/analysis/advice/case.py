@@ -63,7 +63,7 @@ class Case:
         anatomy = self.anatomy
         for name, reason in anatomy.missing:
             if name == field:
-                raise Abstain(f"The probe could not look: {reason.rstrip('.')}.")
+                raise Abstain(f"The probe has nothing on it: {reason.rstrip('.')}.")
         return anatomy
 
     @property

@@ -69,13 +69,13 @@ def _title(one: Finding) -> str:
 
 
 def _lines(one: Finding, short: Mapping[str, str], first: bool, whole: bool) -> tuple[str, ...]:
-    stage = f"stage {'/'.join(one.stage)}" if one.stage else ""
-    place = ", ".join(filter(None, (_place(one, short), stage)))
-    where = ": ".join(filter(None, (place, one.source)))
+    where = ": ".join(filter(None, (_place(one, short), one.source)))
     said = (
         AMDAHL if first else "",
         one.evidence,
         where and f"Where: {where}",
+        # Not beside the place: what a line in forward makes may take its time in backward.
+        f"Time: in the stage {'/'.join(one.stage)}" if one.stage else "",
         one.change and f"Try: {one.change}",
         one.check and f"Check: {one.check}",
         one.bound and f"Bound: {one.bound}" if whole else "",
