@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 
+from rnnprof.instrument.reading.loops import is_async
 from rnnprof.instrument.reading.meaning import TRAINS
 from rnnprof.instrument.reading.plan import Plan
 from rnnprof.instrument.reading.project import Function
@@ -44,11 +45,15 @@ def no_loop(plan: Plan | None, torch_imported: bool) -> str:
     )
     lines += [f"saw {_verb(stage)}: {_list(_places(plan, stage)) or 'nowhere'}." for stage in sorted(TRAINS)]
     loops = [
-        f"{function.source.path.name}:{node.lineno}"
+        (f"{function.source.path.name}:{node.lineno}", is_async(function))
         for function in plan.project.functions
         for node in _loops(function)
     ]
-    lines.append(f"saw {len(loops)} loop{'s' * (len(loops) != 1)}{': ' if loops else ''}{_list(loops)}.")
+    places = _list([place for place, _ in loops])
+    lines.append(f"saw {len(loops)} loop{'s' * (len(loops) != 1)}{': ' if loops else ''}{places}.")
+    paused = [place for place, waits in loops if waits]
+    if paused:
+        lines.append(f"left alone in coroutines, whose turns other tasks may interrupt: {_list(paused)}.")
     if not torch_imported:
         lines.append("the program never imported torch.")
     lines.append("a comment `# rnnprof: step` in the line of a loop makes it the step.")

@@ -49,6 +49,13 @@ def test_no_loop(tmp_path: Path) -> None:
     assert said(tmp_path, text) == (FOLDER / "no_loop.txt").read_text(encoding="utf-8")
 
 
+def test_a_loop_in_a_coroutine_is_left_alone_unless_a_comment_says_otherwise(tmp_path: Path) -> None:
+    text = "async def train():\n    for x in d:{}\n        x.backward()\n        opt.step()\n"
+    shown = said(tmp_path, text.format(""))
+    assert "left alone in coroutines, whose turns other tasks may interrupt: main.py:2." in shown.splitlines()
+    assert "step: the loop in line 2: a comment says" in said(tmp_path, text.format("  # rnnprof: step"))
+
+
 @pytest.mark.parametrize("words", ["stages=3", "stage=", "", "stag\x07e", "STEP"])
 def test_a_comment_that_is_not_understood(words: str, tmp_path: Path) -> None:
     shown = said(tmp_path, f"x = 1  # rnnprof: {words}\n").splitlines()
