@@ -49,8 +49,8 @@ def no_loop(plan: Plan | None, torch_imported: bool) -> str:
         for function in plan.project.functions
         for node in _loops(function)
     ]
-    places = _list([place for place, _ in loops])
-    lines.append(f"saw {len(loops)} loop{'s' * (len(loops) != 1)}{': ' if loops else ''}{places}.")
+    all_of_them = _list([place for place, _ in loops])
+    lines.append(f"saw {len(loops)} loop{'s' * (len(loops) != 1)}{': ' if loops else ''}{all_of_them}.")
     paused = [place for place, waits in loops if waits]
     if paused:
         lines.append(f"left alone in coroutines, whose turns other tasks may interrupt: {_list(paused)}.")
