@@ -18,6 +18,7 @@ from anatomy_step import look
 from torch import nn
 from torch.nn import functional
 
+from rnnprof.traces.probe.glances import glance
 from rnnprof.traces.probe.ground import Ground, Look
 from rnnprof.traces.probe.looks import LOOKS
 from rnnprof.traces.probe.standins import StandIn, StandIns
@@ -282,6 +283,35 @@ def test_stand_ins_around_each_other_go_in_any_order() -> None:
         assert functional.softmax == original
         both[1 - first].remove()
         assert functional.softmax is original
+
+
+def test_a_program_goes_as_deep_as_without_a_look() -> None:
+    def deepest(owner: Any) -> int:
+        def go(depth: int) -> int:
+            try:
+                return go(depth + 1)
+            except RecursionError:
+                assert owner.limit == 5
+                return depth
+
+        return go(1)
+
+    def told(*what: Any, frames: int = 20) -> None:
+        if frames:
+            told(frames=frames - 1)
+
+    class Owner:
+        limit = 5
+
+    module = types.ModuleType("module")
+    module.limit = 5  # type: ignore[attr-defined]
+    for owner in (Owner(), module):
+        alone = deepest(owner)
+        undo = glance(owner if owner is module else Owner, "limit", told)
+        looked = deepest(owner)
+        undo()
+        # A frame for the attribute, and one for what tells of it.
+        assert alone - 2 <= looked <= alone
 
 
 def test_what_is_told_of_is_not_told_of_again_inside() -> None:

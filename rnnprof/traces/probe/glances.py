@@ -71,7 +71,10 @@ class _Glance:
         self._original, self._glanced = original, glanced
 
     def __get__(self, instance: Any, kind: Any = None) -> Any:
-        self._glanced(instance, sys._getframe(1))
+        try:  # noqa: SIM105 - the program has frames left, which a context manager would need
+            self._glanced(instance, sys._getframe(1))
+        except RecursionError:
+            pass
         original = self._original
         get = getattr(type(original), "__get__", None)
         return original if get is None else get(original, instance, kind)
@@ -87,7 +90,10 @@ class _ModuleGlance(_Glance):
     def __get__(self, instance: Any, kind: Any = None) -> Any:
         if instance is None:
             return self
-        self._glanced(instance, sys._getframe(1))
+        try:  # noqa: SIM105 - the program has frames left, which a context manager would need
+            self._glanced(instance, sys._getframe(1))
+        except RecursionError:
+            pass
         try:
             return vars(instance)[self._name]
         except KeyError:
