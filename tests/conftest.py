@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 
@@ -9,6 +10,10 @@ import pytest
 
 from rnnprof import active
 from rnnprof.testing import FakeClock
+
+# Before torch is loaded. Beside a busy neighbour two threads wait for each other most of the time: what
+# takes seconds with one takes minutes with two.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture
