@@ -64,6 +64,8 @@ def saved_notes(run: Run) -> list[str]:
         notes.append("The run had not ended when it was saved: it is still running, or it was killed.")
     elif run.ended == "EnoughSteps":
         notes.append("The program was ended after the steps that --max-steps asked for.")
+    elif run.ended == "gave way":
+        notes.append("The run ended where the program opened a profile of its own.")
     elif run.ended != "finished":
         notes.append(f"The run was ended by {run.ended}; everything up to then is shown.")
     if run.world_size > 1:

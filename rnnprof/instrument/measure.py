@@ -105,7 +105,7 @@ def measure(
         if max_steps is not None:
             raise UsageError(
                 "the program opens a profile of its own, which would not end after --max-steps: have it "
-                "open none"
+                "open none, and its marks are recorded here"
             )
         prof.gives_way = None
         active.boundaries = False

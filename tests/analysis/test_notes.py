@@ -132,6 +132,7 @@ def test_how_the_run_ended() -> None:
         "The run had not ended when it was saved: it is still running, or it was killed.",
     )
     assert notes(ended="ValueError") == ("The run was ended by ValueError; everything up to then is shown.",)
+    assert notes(ended="gave way") == ("The run ended where the program opened a profile of its own.",)
     assert notes(rank=1, world_size=4) == ("This is rank 1 of 4 processes.",)
 
 
