@@ -72,6 +72,11 @@ class Crowding:
     waited_ns: int
     main_waited_ns: int
 
+    @property
+    def main_waited(self) -> float:
+        """The part of the time in which the thread that trains stood in line: 1 at most, 0 of no time."""
+        return min(self.main_waited_ns / self.wall_ns, 1.0) if self.wall_ns else 0.0
+
 
 @dataclass(frozen=True)
 class Failure:

@@ -6,7 +6,6 @@ The profiler is never stopped in between. Where it is, cProfile forgets the func
 
 from __future__ import annotations
 
-import gc
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -15,6 +14,7 @@ from typing import Any
 
 from rnnprof.captures import MOST_FUNCTIONS, Functions
 from rnnprof.errors import UsageError
+from rnnprof.traces.function_changes import Uncollected
 from rnnprof.traces.function_files import of_program
 from rnnprof.traces.function_stages import StageCounts
 from rnnprof.traces.function_stats import (
@@ -194,7 +194,10 @@ class FunctionTrace:
         return of_program(setup), of_program(loop)
 
     def _counted(self) -> list[Any]:
-        return _listed(self._profiler) if self._running else self._whole
+        if not self._running:
+            return self._whole
+        with Uncollected():
+            return plain(self._profiler.getstats())
 
     # ---- other profilers --------------------------------------------------------------------
 
@@ -222,18 +225,3 @@ class FunctionTrace:
             self._end()
             self._guard.end()
             self.replaced = True
-
-
-def _listed(profiler: Profile) -> list[Any]:
-    """A profiler's entries, each of them.
-
-    They are a tree that turns at each call. What the garbage collector calls while they are listed
-    (finalizers, functions in `gc.callbacks`) would turn it, and whole branches would be left out.
-    """
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        return plain(profiler.getstats())
-    finally:
-        if collecting:
-            gc.enable()

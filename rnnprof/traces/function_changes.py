@@ -31,6 +31,23 @@ COMPILED = "rnnprof._marks"
 """What the names of rnnprof's compiled functions have in them."""
 
 
+class Uncollected:
+    """No garbage is collected within it, so that cProfile's entries can be listed.
+
+    They are a tree that turns at each call. What the collector calls meanwhile (finalizers, functions in
+    `gc.callbacks`) would turn it, and whole branches would be left out. Also thousands of entries are
+    made and dropped, for which it would run in vain.
+    """
+
+    def __enter__(self) -> None:
+        self._before = gc.isenabled()
+        gc.disable()
+
+    def __exit__(self, *error: object) -> None:
+        if self._before:
+            gc.enable()
+
+
 class Changes:
     """The changes of cProfile's counts from one look to the next.
 
@@ -54,15 +71,8 @@ class Changes:
             What the program's functions have counted since the last look, by the id of their code
             or name; and the time in rnnprof's own functions, looking excepted, in nanoseconds.
         """
-        collecting = gc.isenabled()
-        # Thousands of entries are made and dropped, which would make the collector run in vain; and what it
-        # calls would hide some (see `cprofile_trace`).
-        gc.disable()
-        try:
+        with Uncollected():
             return self._take()
-        finally:
-            if collecting:
-                gc.enable()
 
     def _take(self) -> tuple[dict[int, Counts], int]:
         changed: dict[int, Counts] = {}

@@ -18,8 +18,8 @@ def signals(run: Run) -> Iterable[str]:
     """Sentences on other programs and on late compiling, where these were seen."""
     vitals = run.vitals
     crowding = vitals.crowding if vitals else None
-    if crowding is not None and crowding.main_waited_ns >= WAITING * crowding.wall_ns > 0:
-        part = units.fraction(min(crowding.main_waited_ns / crowding.wall_ns, 1.0))
+    if crowding is not None and crowding.main_waited >= WAITING:
+        part = units.fraction(crowding.main_waited)
         yield f"The thread that trains stood in line for a core for {part} of the time."
     if vitals is not None and vitals.compiled is not None and vitals.compiled.later:
         number = vitals.compiled.later

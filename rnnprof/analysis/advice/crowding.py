@@ -25,7 +25,7 @@ def threads(case: Case) -> Iterable[Finding]:
     if not case.on_cpu or crowding.threads < 2 or not whole or not crowding.wall_ns:
         return
     waited = crowding.waited_ns / whole
-    main = min(crowding.main_waited_ns / crowding.wall_ns, 1.0)
+    main = crowding.main_waited
     if max(waited, main) < WAITED:
         return
     free = _free(crowding)

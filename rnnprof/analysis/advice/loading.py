@@ -110,8 +110,7 @@ def workers(case: Case) -> Iterable[Finding]:
     # A worker has one thread of torch's, and mostly waits: torch warns only of more workers than cores.
     if beside + own <= usable or (crowding is None and beside <= usable):
         return
-    line = crowding if crowding is not None and crowding.wall_ns else None
-    waited = min(line.main_waited_ns / line.wall_ns, 1.0) if line is not None else None
+    waited = crowding.main_waited if crowding is not None and crowding.wall_ns else None
     yield Finding(
         key="workers",
         title="The DataLoader's workers and torch's threads are more than the cores",

@@ -230,9 +230,7 @@ def _taken(share: float, path: tuple[str, ...]) -> str:
 def _call_ns(case: Case, device: str) -> float:
     """What a call costs at most; longer by as much as the thread that trains stood in line for a core."""
     crowding = case.run.vitals.crowding if case.run.vitals else None
-    had = 1.0
-    if crowding is not None and crowding.wall_ns > 0:
-        had = max(1 - crowding.main_waited_ns / crowding.wall_ns, LEAST_HAD)
+    had = max(1 - crowding.main_waited, LEAST_HAD) if crowding is not None else 1.0
     return (CPU_CALL_NS if device == "cpu" else DEVICE_CALL_NS) / had
 
 

@@ -21,11 +21,11 @@ _BOLD = (
     "611 722 667 944 667 667 611 333 278 333 584 556 333 556 611 556 611 556 333 611 611 278 278 556 278 889 "
     "611 611 611 611 389 556 333 611 556 778 556 556 500 389 280 389 584"
 )
-_WIDTHS = {bold: tuple(int(w) for w in table.split()) for bold, table in ((False, _REGULAR), (True, _BOLD))}
-# The other signs that rnnprof itself writes, from the same files.
-_SIGNS = {
-    False: {"µ": 556, "–": 556, "±": 584, "×": 584, "…": 1000},
-    True: {"µ": 611, "–": 556, "±": 584, "×": 584, "…": 1000},
+# With the other signs that rnnprof itself writes, from the same files.
+_SIGNS = {"–": 556, "±": 584, "×": 584, "…": 1000}
+_WIDTHS = {
+    bold: {**{chr(32 + i): int(w) for i, w in enumerate(table.split())}, **_SIGNS, "µ": micro}
+    for bold, table, micro in ((False, _REGULAR, 556), (True, _BOLD, 611))
 }
 _WIDE, _UNKNOWN = 1200, 700
 _SPARE = 1.03  # fonts that stand in for Helvetica are a little wider
@@ -51,14 +51,12 @@ def is_known(text: str) -> bool:
     Args:
         text: one line.
     """
-    return all(" " <= char <= "~" or char in _SIGNS[False] for char in text)
+    return all(char in _WIDTHS[False] for char in text)
 
 
 def _advance(char: str, bold: bool) -> int:
-    if " " <= char <= "~":
-        return _WIDTHS[bold][ord(char) - 32]
-    if char in _SIGNS[bold]:
-        return _SIGNS[bold][char]
+    if char in _WIDTHS[bold]:
+        return _WIDTHS[bold][char]
     if unicodedata.combining(char) or unicodedata.category(char) in ("Mn", "Me", "Cf"):
         return 0
     return _WIDE if unicodedata.east_asian_width(char) in "WF" else _UNKNOWN
